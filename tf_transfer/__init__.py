@@ -1,0 +1,41 @@
+"""Transfer learning for Keras 3 and TensorFlow: from a pretrained backbone to a served model."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Public name -> the room that has it. Rooms load on first use, so that importing the package
+# costs next to nothing and pulls in neither plotting, tuning nor hub code that is not needed.
+_HOME = {
+    "load_backbone": "backbones",
+    "blocks": "backbones",
+    "set_trainable": "backbones",
+    "ImageClassifier": "builders",
+    "ImageRegressor": "builders",
+    "fine_tune": "fine_tuning",
+    "FeatureCache": "fine_tuning",
+    "GradualUnfreezing": "fine_tuning",
+    "find_learning_rate": "fine_tuning",
+    "load_model": "layers",
+    "export": "serving",
+}
+_ROOMS = ["analysis", "backbones", "builders", "data", "fine_tuning", "layers", "serving", "training", "workflow"]
+
+__all__ = ["__version__", *_ROOMS, *_HOME]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif name in _ROOMS:
+        value = importlib.import_module(f"{__name__}.{name}")
+    else:
+        from tf_transfer import _checks
+
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}.{_checks.did_you_mean(name, __all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)
