@@ -1,0 +1,177 @@
+"""Version folders `NAME/1`, `NAME/2`, ... of which a reader sees complete ones only."""
+
+import contextlib
+import errno
+import os
+import shutil
+import time
+import uuid
+
+try:
+    import fcntl
+except ImportError:  # Windows: abandoned folders are then told by their age alone.
+    fcntl = None
+
+_STAGING_PREFIX = ".tmp-"
+_ABANDONED_SECONDS = 24 * 3600
+
+
+def latest_version(path):
+    """Finds the newest exported version.
+
+    Args:
+        path: String or path, either the folder of a name (`saved_models/flowers`) or one of its
+            versions (`saved_models/flowers/3`), which is returned as it is.
+
+    Returns:
+        String, the path of the version folder with the largest number.
+
+    Raises:
+        FileNotFoundError: There is no such folder, or no version in it.
+
+    Example:
+
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for version in ("2", "10", ".tmp-unfinished"):
+    ...     (folder / version).mkdir()
+    ...     _ = (folder / version / "saved_model.pb").write_bytes(b"")
+    >>> pathlib.Path(latest_version(folder)).name
+    '10'
+    """
+    path = os.path.normpath(os.fspath(path))
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        return path
+    complete = [name for name in numbers(path) if os.path.isfile(os.path.join(path, name, "saved_model.pb"))]
+    if not complete:
+        reason = "It has no version folder such as 1" if os.path.isdir(path) else "There is no such folder"
+        raise FileNotFoundError(f"`path` must be an exported model, NAME or NAME/VERSION. {reason}: {path!r}.")
+    return os.path.join(path, complete[-1])
+
+
+def numbers(path):
+    """Returns the names in folder `path` that are version numbers, in rising order."""
+    names = os.listdir(path) if os.path.isdir(path) else []
+    return sorted((name for name in names if name.isascii() and name.isdigit()), key=int)
+
+
+def check_target(path, num_bytes=0):
+    """Returns `path` normalized when versions can be written below it, else raises at once."""
+    path = os.path.normpath(os.fspath(path)) if os.fspath(path) else ""
+    name = os.path.basename(path)
+    if not path or "://" in os.fspath(path):
+        raise ValueError(f"`path` must be a local folder such as 'saved_models/flowers'. Received: path={path!r}.")
+    if name.isascii() and name.isdigit():
+        raise ValueError(
+            f"`path` must name the model, not a version: the next number is chosen by itself. Received: "
+            f"path={path!r}. Pass {os.path.dirname(path) or 'saved_models/flowers'!r} instead."
+        )
+    if os.path.isfile(os.path.join(path, "saved_model.pb")):
+        raise ValueError(f"`path` is a SavedModel itself, so it cannot hold versions of one. Received: path={path!r}.")
+    parent = os.path.abspath(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent):
+        raise NotADirectoryError(f"`path` must be a folder, but {parent!r} is a file. Received: path={path!r}.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise PermissionError(f"Cannot write in {parent!r}: no permission. Received: path={path!r}.")
+    free = shutil.disk_usage(parent).free
+    if free < num_bytes:
+        raise OSError(errno.ENOSPC, f"The export needs about {num_bytes} bytes, {free} are free in {parent!r}")
+    return path
+
+
+@contextlib.contextmanager
+def staging(path):
+    """Makes a hidden folder in `path` to write a version in; what is left of it at the end is removed."""
+    made = not os.path.isdir(path)
+    try:
+        folder, lock = _locked_folder(path)
+    except OSError as error:
+        raise OSError(error.errno, f"Cannot make a folder in {path!r} to export to ({error.strerror})") from error
+    try:
+        _remove_abandoned(path)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+        if made:
+            # Fails, as it should, when there is a version inside by now.
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+
+
+def publish(folder, path):
+    """Renames the finished `folder` to the next free number below `path` and returns the new path."""
+    _sync(folder)
+    while True:
+        target = os.path.join(path, str(max(map(int, numbers(path)), default=0) + 1))
+        try:
+            os.rename(folder, target)
+        except OSError as error:
+            # Another exporter took the number between the look and the rename, which never replaces a full folder.
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+        else:
+            return target
+
+
+def _locked_folder(path):
+    """Makes a folder that this process holds a lock on until it ends, in whatever way."""
+    while True:
+        folder = os.path.join(path, _STAGING_PREFIX + uuid.uuid4().hex)
+        os.makedirs(folder)
+        if fcntl is None:
+            return folder, None
+        lock = _try_lock(folder)
+        # Somebody who cleaned up in the moment before the lock has taken the folder away.
+        if lock != "held" and os.path.isdir(folder):
+            return folder, lock
+        if lock not in (None, "held"):
+            os.close(lock)
+
+
+def _try_lock(folder):
+    """Returns a descriptor that holds the lock on `folder`, "held", or None where there are no locks."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return "held"
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        return "held" if isinstance(error, BlockingIOError) else None
+    return descriptor
+
+
+def _remove_abandoned(path):
+    """Removes staging folders whose exporter is gone."""
+    for name in os.listdir(path):
+        folder = os.path.join(path, name)
+        if not name.startswith(_STAGING_PREFIX):
+            continue
+        lock = _try_lock(folder) if fcntl else None
+        if lock == "held":
+            continue
+        # Network file systems may know no locks on folders: there a day without a change has to do.
+        if lock is not None or _age(folder) > _ABANDONED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _age(folder):
+    try:
+        return time.time() - os.path.getmtime(folder)
+    except FileNotFoundError:
+        return 0.0
+
+
+def _sync(folder):
+    """Writes the files of `folder` through to the disk, so that a power cut cannot empty a published one."""
+    for parent, _, names in os.walk(folder):
+        for name in [os.path.join(parent, name) for name in names]:
+            with open(name, "rb+") as file:
+                os.fsync(file.fileno())

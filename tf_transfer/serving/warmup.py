@@ -1,0 +1,48 @@
+"""Requests that TensorFlow Serving replays when it loads a version, so that the first client does not wait."""
+
+import os
+
+import tensorflow as tf
+
+# Field numbers of prediction_log.proto, predict.proto and model.proto of TensorFlow Serving. Written by hand
+# because tensorflow-serving-api is an optional extra, and these numbers can never change.
+_PREDICT_LOG, _REQUEST = 6, 1
+_MODEL_SPEC, _INPUTS = 1, 2
+_MODEL_NAME, _SIGNATURE_NAME = 1, 3
+_MAP_KEY, _MAP_VALUE = 1, 2
+
+
+def write_requests(folder, model_name, requests):
+    """Writes `assets.extra/tf_serving_warmup_requests`, a TFRecord file of `PredictionLog` messages.
+
+    Args:
+        folder: String, the SavedModel.
+        model_name: String, the name under which the model will be served.
+        requests: Dict of inputs by signature name; the inputs are dicts of arrays by input name.
+    """
+    os.makedirs(os.path.join(folder, "assets.extra"), exist_ok=True)
+    with tf.io.TFRecordWriter(os.path.join(folder, "assets.extra", "tf_serving_warmup_requests")) as writer:
+        for signature, inputs in requests.items():
+            writer.write(_prediction_log(model_name, signature, inputs))
+
+
+def _prediction_log(model_name, signature, inputs):
+    model_spec = _field(_MODEL_NAME, model_name.encode()) + _field(_SIGNATURE_NAME, signature.encode())
+    request = _field(_MODEL_SPEC, model_spec)
+    for name, value in inputs.items():
+        tensor = tf.make_tensor_proto(value).SerializeToString()
+        request += _field(_INPUTS, _field(_MAP_KEY, name.encode()) + _field(_MAP_VALUE, tensor))
+    return _field(_PREDICT_LOG, _field(_REQUEST, request))
+
+
+def _field(number, payload):
+    """Encodes one length-delimited field of the protocol buffer wire format."""
+    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+
+
+def _varint(value):
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes(encoded + bytes([value]))
