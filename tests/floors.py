@@ -89,9 +89,8 @@ def _rooms_imported(tree, module, package):
                 yield node.lineno, _room(source, package)
         elif isinstance(node, ast.Call) and _ours(_literal_import(node, module), package):
             yield node.lineno, _room(_literal_import(node, module), package)
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names:
-            if node.attr not in FACTS:
-                yield node.lineno, node.attr
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", None) in names:
+            yield from () if node.attr in FACTS else [(node.lineno, node.attr)]
 
 
 def _names_of_package(node, package):

@@ -1,8 +1,9 @@
 import re
 from pathlib import Path
 
-import floors
 import pytest
+
+import floors
 
 PACKAGE = Path(__file__).parents[1] / "tf_transfer"
 
@@ -74,7 +75,8 @@ def test_a_planted_upward_import_is_named_with_file_and_line(house, source, culp
     found = house({"backbones/loading.py": source})
     assert found, "the planted import was not seen"
     line = len(source.splitlines())
-    assert any(re.match(rf"tf_transfer/backbones/loading\.py:{line} .*{culprit}", sentence) for sentence in found), found
+    expected = rf"tf_transfer/backbones/loading\.py:{line} .*{culprit}"
+    assert any(re.match(expected, sentence) for sentence in found), found
 
 
 def test_a_planted_sideways_import_is_named(house):

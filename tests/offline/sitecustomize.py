@@ -1,0 +1,1 @@
+import no_network  # noqa: F401
