@@ -47,7 +47,7 @@ class BestWeights(keras.callbacks.Callback):
         self.monitor = monitor
         self.mode = _checks.one_of(mode, "mode", ["auto", "min", "max"])
         # A starting point that scored NaN is no bar at all.
-        known = baseline is not None and not math.isnan(baseline)
+        known = baseline is not None and baseline == baseline
         self.baseline = _checks.number(baseline, "baseline") if known else None
         self.validation_freq = _checks.integer(validation_freq, "validation_freq", minimum=1)
         self.verbose = verbose

@@ -74,8 +74,7 @@ def refresh_training(model):
     # An optimizer that was never used is built by the first step, for the flags as they are then.
     if model.optimizer is not None and model.optimizer.built and model.trainable_variables:
         with model.distribute_strategy.scope():
-            # As in `compile`, the model must not track its optimizer, or exports would carry the slots along.
-            object.__setattr__(model, "optimizer", extend_optimizer(model.optimizer, model.trainable_variables))
+            model.optimizer = extend_optimizer(model.optimizer, model.trainable_variables)
     if model.train_function is not None:
         model.make_train_function(force=True)
     # Regularization losses count trainable weights only, in evaluation too.
