@@ -1,0 +1,57 @@
+# Every target makes the environment it needs first; only python3 (3.11 or newer) has to be there.
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := $(BIN)/python -m pytest
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format doctest benchmarks docs notebooks clean
+
+help:  ## list what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(READY)  ## carry a pretrained encoder over to handwritten digits, export it, write demo_report.html
+	$(BIN)/tf-transfer demo
+
+test: lint doctest  ## lint, doctests, tests and tutorials, without the slow ones
+	$(PYTEST) -m "not slow" -n $(WORKERS) --dist loadfile
+
+test-all: lint doctest  ## the same and the slow ones
+	$(PYTEST) -n $(WORKERS) --dist loadfile
+
+lint: $(READY)  ## style and house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)  ## let ruff lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+doctest: $(READY)  ## the examples in the docstrings
+	$(PYTEST) --doctest-modules -n $(WORKERS) --dist loadfile tf_transfer
+
+benchmarks: $(READY)  ## run every benchmark (hours; stops and resumes), then the tables
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+	$(MAKE) docs
+
+docs: $(READY)  ## render the tables of docs/ from the benchmarks' results
+	$(BIN)/python docs/render.py
+
+notebooks: $(READY)  ## make tutorials/*.ipynb from tutorials/*.py
+	$(BIN)/jupytext --to ipynb tutorials/*.py
+
+clean:  ## remove the environment and everything that was made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache demo_report.html tutorials/*.ipynb
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): setup.cfg constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "tf-transfer needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	         "Say which one to use: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt -e '.[test]'
+	@touch $@
