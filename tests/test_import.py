@@ -1,0 +1,148 @@
+"""What `import tf_transfer` costs, loads and registers, each seen from a fresh process."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Keras itself imports matplotlib, scikit-learn and scipy where they are installed, so what counts is what comes on top;
+# that no room imports them at the top of a file is held by ruff.toml (banned-module-level-imports).
+LATE = ["matplotlib", "sklearn", "keras_tuner", "tensorflow_hub", "tf_keras", "kagglehub", "tensorflow_serving"]
+
+IMPORT = """
+import json, sys, time
+import keras
+before = set(sys.modules)
+start = time.perf_counter()
+import tf_transfer
+seconds = time.perf_counter() - start
+new = sorted({name.split(".")[0] for name in set(sys.modules) - before})
+print(json.dumps({"seconds": seconds, "new": new, "all": sorted(sys.modules)}))
+"""
+
+
+def run(code, cwd=None, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def last_json(text):
+    return json.loads(text.strip().splitlines()[-1])
+
+
+def test_importing_costs_little_and_loads_nothing_that_is_not_needed():
+    runs = [last_json(run(IMPORT)) for _ in range(3)]
+    # The smallest of three: what else the machine does can only add to it.
+    assert min(each["seconds"] for each in runs) <= 0.3
+    assert not set(runs[0]["new"]) & set(LATE)
+    assert not set(runs[0]["all"]) & {"keras_tuner", "tensorflow_hub", "tf_keras"}
+
+
+def test_importing_and_listing_names_opens_no_connection():
+    run(
+        "import socket\n"
+        "def refuse(*args, **kwargs): raise RuntimeError('the import asked for a connection')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "import tf_transfer as tft\n"
+        "for name in dir(tft): getattr(tft, name)\n"
+        "tft.backbones.names()\n"
+    )
+
+
+def test_every_room_loads_on_its_own_and_without_late_modules():
+    code = (
+        "import json, sys\nimport keras\nbefore = set(sys.modules)\nimport tf_transfer as tft\n"
+        "for name in dir(tft): getattr(tft, name)\nimport tf_transfer.cli\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+    )
+    assert not set(last_json(run(code))) & set(LATE)
+
+
+def test_importing_leaves_global_state_alone():
+    code = (
+        "import random, json, keras, numpy as np\n"
+        "random.seed(1); np.random.seed(1)\n"
+        "before = (random.getstate()[1][:5], np.random.get_state()[1][:5].tolist(), keras.config.dtype_policy().name)\n"
+        "import tf_transfer as tft\nfor name in dir(tft): getattr(tft, name)\n"
+        "after = (random.getstate()[1][:5], np.random.get_state()[1][:5].tolist(), keras.config.dtype_policy().name)\n"
+        "print(json.dumps(before == after))"
+    )
+    assert last_json(run(code)) is True
+
+
+WITHOUT_US = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tf_transfer":
+            raise ImportError("tf_transfer is not installed here")
+sys.meta_path.insert(0, Refuse())
+import keras, numpy as np
+model = keras.models.load_model("model.keras")
+x = np.load("x.npy")
+np.save("scores.npy", model.predict(x, verbose=0))
+model.fit(x, np.arange(len(x)) % 3, epochs=1, verbose=0)
+assert "tf_transfer" not in sys.modules
+"""
+
+
+@pytest.fixture
+def x():
+    import numpy as np
+
+    return np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "mobilenet_v3_small", "densenet121"])
+def test_a_built_model_opens_predicts_and_trains_where_tf_transfer_is_not_installed(backbone, x, tmp_path):
+    import numpy as np
+
+    import tf_transfer as tft
+
+    model = tft.ImageClassifier(num_classes=3, backbone=backbone, weights=None, input_shape=(32, 32, 3)).build()
+    # The head starts at zero, where all scores are equal and would hide an error.
+    model.get_layer("logits").kernel.assign(
+        np.random.default_rng(1).normal(size=model.get_layer("logits").kernel.shape)
+    )
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", x)
+    run(WITHOUT_US, cwd=tmp_path, PYTHONPATH=os.environ["PYTHONPATH"].split(os.pathsep)[0])
+    scores = model.predict(x, verbose=0)
+    assert np.ptp(scores) > 1e-3
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), scores, atol=1e-6)
+
+
+def test_plain_keras_opens_a_file_with_our_layers_after_import_tf_transfer(tmp_path):
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import tf_transfer as tft
+
+    class Doubles(tf.Module):
+        def __init__(self):
+            self.factor = tf.Variable(2.0)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 3))])
+        def __call__(self, inputs):
+            return inputs * self.factor
+
+    tf.saved_model.save(Doubles(), str(tmp_path / "doubles"))
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, tft.layers.HubLayer(str(tmp_path / "doubles"))(inputs))
+    model.save(tmp_path / "model.keras")
+    code = (
+        "import keras, tf_transfer, numpy as np\n"
+        "print(keras.models.load_model('model.keras').predict(np.ones((2, 3), 'float32'), verbose=0).tolist())"
+    )
+    assert last_json(run(code, cwd=tmp_path)) == np.full((2, 3), 2.0).tolist()

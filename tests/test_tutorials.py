@@ -1,0 +1,33 @@
+"""Every tutorial runs from start to end, and turns into a notebook."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TUTORIALS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.py"))
+SECONDS = 300
+
+
+def test_there_are_tutorials():
+    assert TUTORIALS, "tutorials/*.py is empty"
+
+
+@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_runs(tutorial, tmp_path):
+    environment = {**os.environ, "HOME": str(tmp_path), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", str(tutorial)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, f"{tutorial.name} failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_becomes_a_notebook_with_text_and_code(tutorial):
+    jupytext = pytest.importorskip("jupytext")
+    notebook = json.loads(jupytext.writes(jupytext.read(tutorial, fmt="py:percent"), fmt="ipynb"))
+    kinds = [cell["cell_type"] for cell in notebook["cells"]]
+    assert kinds[0] == "markdown", f"{tutorial.name} opens without a word of explanation"
+    assert kinds.count("code") >= 3 and kinds.count("markdown") >= 3, f"{tutorial.name}: {kinds}"
