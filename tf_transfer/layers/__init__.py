@@ -1,0 +1,7 @@
+"""Layers with weights or a gradient rule of their own, and the `.keras` files that carry them."""
+
+from tf_transfer.layers._hub_handles import resolve_handle
+from tf_transfer.layers.hub_layer import HubLayer
+from tf_transfer.layers.hub_saving import load_model
+
+__all__ = ["HubLayer", "load_model", "resolve_handle"]

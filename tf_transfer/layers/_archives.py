@@ -1,0 +1,114 @@
+"""Folders that appear whole or not at all, and archives whose members stay inside their folder."""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tarfile
+import uuid
+import zlib
+from pathlib import Path, PurePosixPath
+
+# Below this size nobody is hurt by what a small archive swells to.
+_SWELLING_FLOOR_BYTES = 1 << 28
+_LARGEST_SWELLING = 100
+
+
+def cache_folder():
+    """Returns the folder for unpacked modules: `$TF_TRANSFER_CACHE`, else `~/.cache/tf_transfer`."""
+    named = os.environ.get("TF_TRANSFER_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "tf_transfer"
+
+
+@contextlib.contextmanager
+def whole_folder(target, overwrite=False):
+    """Gives a new folder beside `target` to write into and renames it to `target` when the block ends well.
+
+    Args:
+        target: Path of the folder to make.
+        overwrite: Boolean, whether a folder that is there already gives way. Defaults to `False`.
+
+    Raises:
+        FileExistsError: if `target` is there and `overwrite` is `False`.
+    """
+    target = Path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    mark = uuid.uuid4().hex[:12]
+    # Beside the target, so that the rename stays on one file system and is atomic.
+    draft, aside = (target.parent / f".{target.name}.{mark}.{end}" for end in ("tmp", "old"))
+    draft.mkdir()
+    try:
+        yield draft
+        if target.exists() and not overwrite:
+            raise FileExistsError(f"{str(target)!r} is there already. Pass `overwrite=True` or another path.")
+        if target.exists():
+            target.rename(aside)
+        draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def fingerprint(folder):
+    """Returns the sha256 over the names and contents of the files in `folder`; dot files do not count."""
+    folder = Path(folder)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    digest = hashlib.sha256()
+    for name in names:
+        if not any(part.startswith(".") for part in name.split("/")):
+            digest.update(f"{name}\0{file_digest(folder / name)}\0".encode())
+    return digest.hexdigest()
+
+
+def file_digest(path):
+    """Returns the sha256 of the file at `path`, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def safe_member(name, archive):
+    """Returns `name` as a relative path when it stays inside the folder it is unpacked to, else raises."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or re.search(r"[\\\0]|^[A-Za-z]:", name):
+        raise ValueError(
+            f"{str(archive)!r} has a member that would be written outside its folder: {name!r}. Nothing was unpacked. "
+            "Get the archive again from a source you trust."
+        )
+    return path
+
+
+def unpack_tar(archive, folder):
+    """Unpacks the tar file `archive` (any compression) into `folder`; raises before the first unsafe member."""
+    try:
+        with tarfile.open(archive, "r:*") as tar:
+            members = tar.getmembers()
+            for member in members:
+                safe_member(member.name, archive)
+                if not (member.isfile() or member.isdir()):
+                    raise ValueError(
+                        f"{str(archive)!r} has a member that is a link or a device: {member.name!r}. A SavedModel "
+                        "consists of plain files and folders, so nothing was unpacked."
+                    )
+            tar.extractall(folder, members=members, filter="data")
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise ValueError(
+            f"{str(archive)!r} could not be unpacked: {error}. A SavedModel folder or a complete .tar.gz of one "
+            "was expected."
+        ) from error
+
+
+def unpack_zip_members(zip_file, prefix, folder):
+    """Writes the members of `zip_file` below `prefix` to `folder`, without the prefix."""
+    for info in zip_file.infolist():
+        if info.is_dir() or not info.filename.startswith(prefix):
+            continue
+        if info.file_size > max(_SWELLING_FLOOR_BYTES, _LARGEST_SWELLING * info.compress_size):
+            raise ValueError(
+                f"{zip_file.filename!r} has a member that swells from {info.compress_size} to {info.file_size} bytes: "
+                f"{info.filename!r}. No SavedModel does, so nothing was unpacked."
+            )
+        target = Path(folder) / safe_member(info.filename[len(prefix) :], zip_file.filename)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zip_file.open(info) as source, open(target, "wb") as copy:
+            shutil.copyfileobj(source, copy)
