@@ -160,4 +160,6 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except RuntimeError as error:
-        sys.exit(str(error))
+        # Not on stderr, where the library writes its log.
+        print(error)
+        sys.exit(1)

@@ -44,7 +44,7 @@ def png_bytes(images):
 
 
 def _checked(value, spec):
-    array = np.asarray(value) if spec.dtype == tf.string else np.asarray(value, spec.dtype.as_numpy_dtype)
+    array = np.asarray(value, spec.dtype.as_numpy_dtype)
     if array.ndim == 0 or not spec.shape.is_compatible_with(array.shape) or len(array) == 0:
         raise ValueError(
             f"`examples` for input {spec.name!r} must have the shape {tuple(spec.shape)} with at least one row. "
@@ -57,7 +57,8 @@ def _generate(spec, rng):
     # Where the model leaves a size open, 32 is enough for small convolutional nets and for sequences.
     shape = (_NUM_GENERATED, *(size or 32 for size in spec.shape[1:]))
     if spec.dtype == tf.string:
-        return np.array([" ".join(rng.choice(_WORDS, 6)) for _ in range(np.prod(shape))]).reshape(shape)
+        texts = [" ".join(rng.choice(_WORDS, 6)) for _ in range(np.prod(shape))]
+        return np.array(texts, dtype=object).reshape(shape)
     if spec.dtype == tf.bool:
         return rng.random(shape) < 0.5
     if len(shape) == 4:

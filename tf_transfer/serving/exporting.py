@@ -63,13 +63,13 @@ def export(
 
     Example:
 
-    >>> import tempfile
-    >>> inputs = keras.Input((8, 8, 1), name="image")
-    >>> hidden = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
-    >>> model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(hidden))
-    >>> path = export(model, os.path.join(tempfile.mkdtemp(), "digits"), class_names=["zero", "one"])
-    >>> os.path.basename(path)
-    '1'
+    >>> image = keras.Input((8, 8, 1), name="image")
+    >>> hidden = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    >>> model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(hidden))
+    >>> export(model, "saved_models/digits", class_names=["zero", "one"])
+    'saved_models/digits/1'
+    >>> export(model, "saved_models/digits", class_names=["zero", "one"])
+    'saved_models/digits/2'
     """
     builder = getattr(model, "builder", None) if builder is None else builder
     class_names = getattr(builder, "class_names", None) if class_names is None else class_names
@@ -85,9 +85,10 @@ def export(
     expected = _predict(contract, inputs)
     if not given:
         _warn_when_uniform(expected)
+    archive = _archive(contract, serve_bytes)
     with versions.staging(path) as folder:
         with _disk_errors(path):
-            _write(contract, folder, serve_bytes)
+            _write(archive, folder)
         requests = {"serving_default": (dict(zip(_names(contract), inputs, strict=True)), expected)}
         if serve_bytes:
             requests["serving_bytes"] = _bytes_request(contract, inputs, expected)
@@ -115,13 +116,20 @@ def _serves_bytes(contract, serve_bytes, inputs):
     return bool(serve_bytes)
 
 
-def _write(contract, folder, serve_bytes):
+def _archive(contract, serve_bytes):
     archive = keras.export.ExportArchive()
-    archive.track(contract.model)
+    # Inside a module the model's tables and files are found, while tracked by itself its weights are saved twice.
+    holder = tf.Module()
+    holder.model = contract.model
+    archive.track(holder)
     archive.add_endpoint("serving_default", contract.serve, input_signature=contract.inputs)
     if serve_bytes:
         spec = tf.TensorSpec((None,), "string", name="image_bytes")
         archive.add_endpoint("serving_bytes", contract.serve_bytes, input_signature=[spec])
+    return archive
+
+
+def _write(archive, folder):
     archive.write_out(folder, verbose=False)
 
 
@@ -133,6 +141,8 @@ def _write_extras(folder, name, requests, metadata):
 
 
 def _predict(contract, inputs):
+    # Keras takes strings as tensors only.
+    inputs = [tf.constant(x.tolist(), tf.string) if x.dtype == object else x for x in inputs]
     outputs = contract.outputs(contract.model.predict(contract.pack(inputs), verbose=0))
     outputs = {name: np.asarray(value) for name, value in outputs.items()}
     # NumPy has no bfloat16, so whatever is not a plain number of its own is one of the half precision types.
@@ -194,7 +204,7 @@ def _disk_errors(path):
     """Says in a sentence what TensorFlow says in a file name and a stack."""
     try:
         yield
-    except (OSError, tf.errors.ResourceExhaustedError, tf.errors.UnknownError, tf.errors.InternalError) as error:
+    except (OSError, tf.errors.OpError) as error:
         number = getattr(error, "errno", None) or errno.EIO
         raise OSError(number, f"Writing the export failed, nothing was published in {path!r} ({error})") from error
 

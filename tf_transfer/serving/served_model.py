@@ -55,9 +55,9 @@ class ServedModel:
         function = self._signature(signature)
         inputs = self._by_name(inputs, function)
         num_examples = {name: len(value) for name, value in inputs.items()}
-        if len(set(num_examples.values())) != 1:
-            raise ValueError(f"All inputs must have the same number of examples. Received: {num_examples}.")
-        starts = range(0, max(1, *num_examples.values()), self.batch_size)
+        if len(set(num_examples.values())) != 1 or not min(num_examples.values()):
+            raise ValueError(f"All inputs must have the same number of examples, at least 1. Received: {num_examples}.")
+        starts = range(0, min(num_examples.values()), self.batch_size)
         batches = [
             function(**{name: value[start : start + self.batch_size] for name, value in inputs.items()})
             for start in starts

@@ -41,21 +41,21 @@ class Contract:
 
     def pack(self, values):
         """Arranges a flat list of inputs in the structure that the model is called on."""
-        return keras.tree.pack_sequence_as(self.model.input, list(values))
+        return keras.tree.pack_sequence_as(_structure(self.model), list(values))
 
     def outputs(self, result):
         """Names what the model returned, without the labels."""
         if isinstance(result, dict):
             return dict(result)
         if self.task in ("single_label", "binary", "multi_label"):
-            return {"scores": result}
+            return {"scores": keras.tree.flatten(result)[0]}
         if self.task == "regression":
-            return {"predictions": result}
+            return {"predictions": keras.tree.flatten(result)[0]}
         return dict(zip(_unique(self.model.output_names), keras.tree.flatten(result), strict=True))
 
     def serve(self, *inputs):
         """The body of `serving_default`."""
-        takes = [tensor.dtype for tensor in self.model.inputs]
+        takes = [tensor.dtype for tensor in keras.tree.flatten(_structure(self.model))]
         inputs = [tf.cast(x, dtype) if x.dtype != dtype else x for x, dtype in zip(inputs, takes, strict=True)]
         outputs = self.outputs(self.model(self.pack(inputs), training=False))
         outputs = {name: tf.cast(x, "float32") if x.dtype.is_floating else x for name, x in outputs.items()}
@@ -98,10 +98,17 @@ def _check_model(model):
         )
 
 
+def _structure(model):
+    # A sequential model has its inputs as a list of one, and is called on that one.
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
 def _input_specs(model):
-    struct, flat = model.input, model.inputs
+    struct, flat = _structure(model), keras.tree.flatten(_structure(model))
     # The keys are what users of a dict model type; the tensors behind them may be named otherwise.
-    names = sorted(struct) if isinstance(struct, dict) else [tensor.name for tensor in flat]
+    names = [tensor.name for tensor in flat]
+    if isinstance(struct, dict) and len(struct) == len(flat):
+        names = sorted(struct)
     if len(flat) == 1 and _AUTOMATIC_NAME.fullmatch(names[0]):
         shape = flat[0].shape
         names = ["image" if len(shape) == 4 and shape[-1] in _NUM_CHANNELS else "inputs"]
@@ -109,14 +116,18 @@ def _input_specs(model):
     half = ("float16", "bfloat16")
     return [
         tf.TensorSpec((None, *tensor.shape[1:]), "float32" if tensor.dtype in half else tensor.dtype, name=name)
-        for tensor, name in zip(keras.tree.flatten(struct), names, strict=True)
+        for tensor, name in zip(flat, names, strict=True)
     ]
 
 
 def _task(model, class_names, multi_label):
-    if isinstance(model.output, dict) or len(model.outputs) > 1:
+    returns_dict = not isinstance(model, keras.Sequential) and isinstance(model.output, dict)
+    if returns_dict or len(model.outputs) > 1:
         if class_names:
-            raise ValueError(f"`class_names` needs a model with one output; this one has {len(model.outputs)}.")
+            raise ValueError(
+                "`class_names` needs a model that returns one tensor. This one returns "
+                f"{'a dict' if returns_dict else 'a list'} of {len(model.outputs)}: {model.output_names}."
+            )
         return "other"
     activation = _last_activation(model.outputs[0])
     if not class_names and multi_label is None and activation not in ("softmax", "sigmoid"):

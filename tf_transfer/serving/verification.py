@@ -147,7 +147,7 @@ def _start(folder, timeout, path):
     except subprocess.TimeoutExpired as error:
         raise TimeoutError(f"Running {path!r} through the C API took longer than timeout={timeout} seconds.") from error
     if done.returncode:
-        reason = done.stderr.strip()[-2000:] or f"exit code {done.returncode}"
+        reason = done.stdout.strip() or f"exit code {done.returncode}, {done.stderr.strip()[-2000:]}"
         raise RuntimeError(f"{path!r} does not run in a process without Keras: {reason}")
 
 

@@ -57,10 +57,11 @@ def numbers(path):
 
 def check_target(path, num_bytes=0):
     """Returns `path` normalized when versions can be written below it, else raises at once."""
-    path = os.path.normpath(os.fspath(path)) if os.fspath(path) else ""
-    name = os.path.basename(path)
-    if not path or "://" in os.fspath(path):
+    path = os.fspath(path)
+    if not path or "://" in path:
         raise ValueError(f"`path` must be a local folder such as 'saved_models/flowers'. Received: path={path!r}.")
+    path = os.path.normpath(path)
+    name = os.path.basename(path)
     if name.isascii() and name.isdigit():
         raise ValueError(
             f"`path` must name the model, not a version: the next number is chosen by itself. Received: "
@@ -75,9 +76,10 @@ def check_target(path, num_bytes=0):
         raise NotADirectoryError(f"`path` must be a folder, but {parent!r} is a file. Received: path={path!r}.")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PermissionError(f"Cannot write in {parent!r}: no permission. Received: path={path!r}.")
-    free = shutil.disk_usage(parent).free
-    if free < num_bytes:
-        raise OSError(errno.ENOSPC, f"The export needs about {num_bytes} bytes, {free} are free in {parent!r}")
+    disk = shutil.disk_usage(parent)
+    # A disk of size 0 is none: some file systems do not tell.
+    if disk.total > 0 and disk.free < num_bytes:
+        raise OSError(errno.ENOSPC, f"The export needs about {num_bytes} bytes, {disk.free} are free in {parent!r}")
     return path
 
 

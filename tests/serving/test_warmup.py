@@ -1,0 +1,41 @@
+"""The warmup file, read back with TensorFlow Serving's own message classes."""
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_transfer import serving
+from tf_transfer.serving import warmup
+
+prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+
+
+def read(folder):
+    path = os.path.join(folder, "assets.extra", "tf_serving_warmup_requests")
+    records = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    return [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
+
+
+def test_requests_read_back_and_run(exported, images):
+    served = serving.load(exported)
+    requests = {request.model_spec.signature_name: request for request in read(exported)}
+    assert set(requests) == {"serving_default", "serving_bytes"} == set(served.signatures)
+    for name, request in requests.items():
+        assert request.model_spec.name == "colors"
+        inputs = {key: tf.make_ndarray(tensor) for key, tensor in request.inputs.items()}
+        outputs = served.signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
+        np.testing.assert_allclose(outputs["scores"], served.predict(images[:1])["scores"], atol=1e-5)
+    np.testing.assert_array_equal(tf.make_ndarray(requests["serving_default"].inputs["image"]), images[:1])
+
+
+def test_messages_equal_those_of_the_official_classes(tmp_path):
+    inputs = {"text": np.array([b"x" * 70000], dtype=object), "size": np.arange(6, dtype="int64").reshape(2, 3)}
+    warmup.write_requests(tmp_path, "net", {"serving_default": inputs})
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.name, request.model_spec.signature_name = "net", "serving_default"
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    assert read(tmp_path) == [request]
