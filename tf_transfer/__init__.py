@@ -2,6 +2,9 @@
 
 import importlib
 
+# Keras finds a custom layer of a `.keras` file only when its class is registered by then.
+from tf_transfer import _checks, layers
+
 __version__ = "0.1.0"
 
 # Public name -> the room that has it. Rooms load on first use, so that importing the package
@@ -19,9 +22,9 @@ _HOME = {
     "load_model": "layers",
     "export": "serving",
 }
-_ROOMS = ["analysis", "backbones", "builders", "data", "fine_tuning", "layers", "serving", "training", "workflow"]
+_ROOMS = ["analysis", "backbones", "builders", "data", "fine_tuning", "serving", "training", "workflow"]
 
-__all__ = ["__version__", *_ROOMS, *_HOME]
+__all__ = ["__version__", "layers", *_ROOMS, *_HOME]
 
 
 def __getattr__(name):
@@ -30,8 +33,6 @@ def __getattr__(name):
     elif name in _ROOMS:
         value = importlib.import_module(f"{__name__}.{name}")
     else:
-        from tf_transfer import _checks
-
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}.{_checks.did_you_mean(name, __all__)}")
     globals()[name] = value
     return value

@@ -1,0 +1,133 @@
+"""The blocks of a backbone, by name and in order, so that people can say from where on to train."""
+
+import re
+
+import keras
+
+from tf_transfer.layers import HubLayer
+
+# Pattern of a layer's name -> name of its block. Layers before the first match are the stem, layers after
+# the last match the top, a layer between two matches (an unnamed shortcut) belongs to the block before it.
+PATTERNS = {
+    "convnext": [
+        (r"stage_(\d+)_block_(\d+)_", "stage_{}_block_{}"),
+        (r"downsampling_block_(\d+)$", "downsampling_{}"),
+    ],
+    "efficientnet": [(r"^block(\d+)([a-z])_", "block_{}{}")],
+    "inception": [
+        (r"^mixed_?(\d+[ab]?)$", "mixed_{}"),
+        (r"^block(\d+)_(\d+)_ac$", "block{}_{}"),
+    ],
+    "mobilenet": [(r"^conv_(?:dw|pw)_(\d+)", "block_{}")],
+    "mobilenet_v2": [(r"^block_(\d+)_", "block_{}")],
+    "mobilenet_v3": [(r"^expanded_conv_(\d+)_", "block_{}")],
+    "nasnet": [
+        (r"^stem_|_stem_\d$", "stem"),
+        (r"_reduce_(\d+)$", "reduce_{}"),
+        (r"^(?:adjust|normal|separable).*(?<!stem)_(\d+)$", "block_{}"),
+    ],
+    "numbered": [(r"^block(\d+)_(?:sep)?conv\d", "block_{}")],
+    "resnet": [(r"^conv(\d+)_block(\d+)_", "conv{}_block_{}"), (r"^pool(\d+)_", "transition_{}")],
+}
+
+# Families whose names mark the layer that closes a block, not the layers inside it.
+_CLOSING = {"inception"}
+
+
+def find_backbone(model):
+    """Returns the pretrained part of a model: its one nested model or Hub layer, else the model itself.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        A `keras.Model` or `HubLayer`. Among several nested models with weights it is the one that holds more
+        than half of the parameters; where none does, `model` itself.
+    """
+    nested = [layer for layer in model.layers if isinstance(layer, keras.Model | HubLayer) and layer.weights]
+    if len(nested) == 1:
+        return nested[0]
+    half = model.count_params() / 2
+    return next((layer for layer in nested if layer.count_params() > half), model)
+
+
+def blocks(model):
+    """Returns the names of a model's blocks, from the input to the output.
+
+    The families of `keras.applications` are grouped as their papers do ("stem", "block_1", ..., "top"); in any
+    other model each layer that has weights is a block of its own. In a model with a nested backbone (what the
+    builders return) the blocks are those of the backbone.
+
+    Args:
+        model: A `keras.Model`, built.
+
+    Returns:
+        List of strings.
+
+    Example:
+
+    >>> backbone = tft.load_backbone("mobilenet_v2", weights=None, input_shape=(32, 32, 3), alpha=0.35)
+    >>> names = tft.blocks(backbone)
+    >>> names[0], names[1], names[-2], names[-1]
+    ('stem', 'block_1', 'block_16', 'top')
+    """
+    return list(block_layers(model))
+
+
+def block_layers(model):
+    """Returns an ordered dict of block name to the list of layers with weights in it, input to output."""
+    backbone = find_backbone(model)
+    if isinstance(backbone, HubLayer):
+        return {backbone.name: [backbone]}
+    names = _block_names([layer for layer in backbone.layers])
+    grouped = {}
+    for layer, name in zip(backbone.layers, names, strict=True):
+        if layer.weights:
+            grouped.setdefault(name, []).append(layer)
+    return grouped
+
+
+def _block_names(layers):
+    family, matches = _best_family(layers)
+    if family is None:
+        return [layer.name for layer in layers]
+    if family in _CLOSING:
+        return _until_closed(layers, matches)
+    first = next(i for i, match in enumerate(matches) if match)
+    last = max(i for i, match in enumerate(matches) if match)
+    names, current = [], None
+    for i, match in enumerate(matches):
+        current = match or current
+        names.append("stem" if i < first else "top" if i > last else current)
+    return names
+
+
+def _best_family(layers):
+    """Returns the family under which most layers find a block, with each layer's block or None."""
+    best, best_matches, best_count = None, None, 1
+    for family, patterns in PATTERNS.items():
+        matches = [_match(layer.name, patterns) for layer in layers]
+        count = sum(match is not None for match in matches)
+        if count > best_count and len(set(matches) - {None}) > 1:
+            best, best_matches, best_count = family, matches, count
+    return best, best_matches
+
+
+def _match(name, patterns):
+    for pattern, template in patterns:
+        found = re.search(pattern, name)
+        if found:
+            return template.format(*found.groups())
+    return None
+
+
+def _until_closed(layers, matches):
+    first = next(i for i, match in enumerate(matches) if match)
+    # The stem of the Inception networks ends at the last pooling in front of the first branches.
+    poolings = [i for i in range(first) if isinstance(layers[i], keras.layers.MaxPooling2D)]
+    stem_end = poolings[-1] if poolings else -1
+    names, current = [], "top"
+    for i in reversed(range(len(layers))):
+        current = matches[i] or current
+        names.append("stem" if i <= stem_end else current)
+    return names[::-1]

@@ -1,0 +1,14 @@
+"""Builders: frozen sets of choices, each with a `build()` that returns a compiled Keras model."""
+
+from tf_transfer.builders.base import Builder
+from tf_transfer.builders.heads import classification_head, regression_head
+from tf_transfer.builders.image import ImageBuilder, ImageClassifier, ImageRegressor
+
+__all__ = [
+    "Builder",
+    "ImageBuilder",
+    "ImageClassifier",
+    "ImageRegressor",
+    "classification_head",
+    "regression_head",
+]
