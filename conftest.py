@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parent
-# Kept here so that the folder lives as long as the process.
-_KERAS_HOME = tempfile.TemporaryDirectory(prefix="keras_home_")
+# Kept here so that the folders live as long as the process.
+_HOME = tempfile.TemporaryDirectory(prefix="tf_transfer_tests_")
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ["KERAS_HOME"] = _KERAS_HOME.name
+os.environ["KERAS_HOME"] = os.path.join(_HOME.name, "keras")
+os.environ["TF_TRANSFER_CACHE"] = os.path.join(_HOME.name, "cache")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")

@@ -22,16 +22,20 @@ def hold(condition, sentence):
 # Documentation
 
 
-def check_docstring(thing, example=True):
-    """Holds the docstring of a function or class: a summary, each argument, what comes back, an example that runs."""
+def check_docstring(thing, example_in=None):
+    """Holds the docstring of a function or class: a summary, each argument, what comes back, an example that runs.
+
+    Args:
+        thing: Function or class.
+        example_in: Another one whose example shows this one at work, when that is the better place.
+    """
     name = thing.__name__
-    doc = inspect.cleandoc(vars(thing).get("__doc__") or "") if inspect.isclass(thing) else inspect.getdoc(thing) or ""
+    doc = _own_doc(thing)
     # A dataclass without a docstring gets its signature for one.
     hold(doc and not doc.startswith(f"{name}("), f"{name} has no docstring.")
     hold(doc.splitlines()[0].endswith("."), f"{name}: the first line of the docstring is no sentence on one line.")
-    documented = documented_arguments(thing, doc)
-    for argument in own_arguments(thing):
-        hold(argument in documented, f"{name}: the argument `{argument}` is not in the docstring's Args.")
+    missing = [argument for argument in own_arguments(thing) if argument not in documented_arguments(thing)]
+    hold(not missing, f"{name}: the arguments {missing} are not in the docstring's Args.")
     if not inspect.isclass(thing):
         stale = sorted(set(_arguments_of(doc)) - set(inspect.signature(thing).parameters))
         hold(not stale, f"{name}: the docstring's Args has {stale}, the signature has not.")
@@ -40,11 +44,16 @@ def check_docstring(thing, example=True):
         hold(
             not gives or one_line or "\nReturns:" in doc or "\nYields:" in doc, f"{name}: no Returns in the docstring."
         )
-    if example:
-        prompts = re.findall(r"^ *>>> .*$", doc, re.MULTILINE)
-        hold(
-            any("doctest: +SKIP" not in prompt for prompt in prompts), f"{name}: no example that runs in the docstring."
-        )
+    shown = _prompts(doc) or (example_in and [line for line in _prompts(_own_doc(example_in)) if name in line])
+    hold(shown, f"{name}: no example that runs in the docstring.")
+
+
+def _own_doc(thing):
+    return inspect.cleandoc(vars(thing).get("__doc__") or "") if inspect.isclass(thing) else inspect.getdoc(thing) or ""
+
+
+def _prompts(doc):
+    return [line for line in re.findall(r"^ *(?:>>>|\.\.\.) .*$", doc, re.MULTILINE) if "doctest: +SKIP" not in line]
 
 
 def own_arguments(thing):
@@ -57,20 +66,18 @@ def own_arguments(thing):
     return [name for name in names if name != "self" and not name.startswith("_")]
 
 
-def documented_arguments(thing, doc):
-    """Returns the arguments that a docstring describes, a class's parents of the package included."""
-    parents = [parent for parent in thing.__mro__[1:] if parent is not object] if inspect.isclass(thing) else []
-    docs = [doc, *(inspect.cleandoc(vars(parent).get("__doc__") or "") for parent in parents)]
+def documented_arguments(thing):
+    """Returns the arguments that docstrings describe: the thing's own and, for a class, those of its parents."""
+    classes = thing.__mro__[:-1] if inspect.isclass(thing) else [thing]
     # Keras explains these on its base classes, for every layer, loss and model.
-    base = ["name", "dtype", "trainable", "reduction"] if any(is_keras(parent) for parent in parents) else []
-    return {*base, *(argument for text in docs for argument in _arguments_of(text))}
+    base = ["name", "dtype", "trainable", "reduction"] if any(is_keras(each) for each in classes) else []
+    return {*base, *(argument for each in classes for argument in _arguments_of(_own_doc(each)))}
 
 
 def _arguments_of(doc):
-    section = re.search(r"^Args:\n((?:[ \t]+.*\n|\n)*)", doc + "\n", re.MULTILINE)
-    lines = re.findall(
-        r"^ {4}(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: \([^)]*\))?:", section[1] if section else "", re.MULTILINE
-    )
+    sections = re.findall(r"^(?:Args|Attributes):\n((?:[ \t]+.*\n|\n)*)", doc + "\n", re.MULTILINE)
+    pattern = r"^ {4}(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: \([^)]*\))?:"
+    lines = [line for section in sections for line in re.findall(pattern, section, re.MULTILINE)]
     return [argument.strip().lstrip("*") for line in lines for argument in line.split(",")]
 
 

@@ -8,7 +8,6 @@ defaults: then the configuration is also held against them.
 import copy
 import dataclasses
 import functools
-import inspect
 import json
 
 import keras
@@ -18,7 +17,6 @@ import tensorflow as tf
 from contract_parts import (
     arrays,
     check_config,
-    check_docstring,
     check_refuses,
     check_registered,
     check_saves,
@@ -171,8 +169,7 @@ def check_builder(builder, inputs, targets, input_name, output_name, keras_only=
     cls = type(builder)
     name = cls.__name__
     hold(dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen, f"{name} is no frozen dataclass.")
-    documented = documented_arguments(cls, inspect.cleandoc(cls.__doc__ or ""))
-    missing = {field.name for field in dataclasses.fields(cls)} - documented
+    missing = {field.name for field in dataclasses.fields(cls)} - documented_arguments(cls)
     hold(not missing, f"{name}: the fields {sorted(missing)} are not in the docstring's Args.")
     _check_fields_are_data(builder)
 
@@ -254,13 +251,3 @@ def check_method(factory, batches, x, y):
     strangers = sorted({type(part).__name__ for part in plain._flatten_layers() if not is_keras(type(part))})
     hold(not strangers, f"{name}.deployable() holds {strangers}, which are not Keras' own.")
     same(method.predict(x, verbose=0), plain.predict(x, verbose=0))
-
-
-# Functions
-
-
-def check_function(function, refuses=(), example=True):
-    """Holds a function's docstring and that each of `refuses`, `(call, *fragments)`, raises with those fragments."""
-    check_docstring(function, example)
-    for call, *fragments in refuses:
-        check_refuses(call, *fragments)

@@ -355,7 +355,7 @@ def sound(rate, steps=1):
 
 
 DOCSTRINGS = [
-    ("    steps: Integer, how many steps. Defaults to 1.\n", "", "`steps` is not in"),
+    ("    steps: Integer, how many steps. Defaults to 1.\n", "", r"\[.steps.\] are not in"),
     ("    rate: Float", "    ratio: Float, gone.\n    rate: Float", r"Args has \['ratio'\]"),
     ("Returns:\n    Float.\n", "", "no Returns"),
     (">>> sound(2.0)", ">>> sound(2.0)  # doctest: +SKIP", "no example that runs"),

@@ -1,0 +1,316 @@
+"""One row a public object: what it holds beyond its docstring. A public name without a row fails."""
+
+import dataclasses
+import functools
+import inspect
+import tempfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_transfer as tft
+
+import contract_parts as parts
+import contracts
+from contract_parts import check_refuses
+
+ROWS = {}
+EXAMPLE_IN = {}
+
+
+def row(name, example_in=None):
+    """Registers a row: a function of the public object. `example_in` names the docstring that shows it at work."""
+
+    def register(check):
+        ROWS[name] = check
+        EXAMPLE_IN[name] = example_in
+        return check
+
+    return register
+
+
+def public(name):
+    return functools.reduce(getattr, name.split("."), tft)
+
+
+def public_names():
+    rooms = [name for name in dir(tft) if inspect.ismodule(getattr(tft, name))]
+    return sorted(f"{room}.{name}" for room in rooms for name in public(room).__all__)
+
+
+def uncovered(names, rows):
+    """Returns a sentence for each public name without a row, and for each row without a public name."""
+    missing = [f"{name} is public and has no row in test_contracts.py" for name in sorted(set(names) - set(rows))]
+    stale = [f"{name} has a row in test_contracts.py and is not public" for name in sorted(set(rows) - set(names))]
+    return missing + stale
+
+
+def test_every_public_name_has_a_row():
+    faults = uncovered(public_names(), ROWS)
+    assert not faults, "\n".join(faults)
+
+
+def test_a_name_without_a_row_and_a_row_without_a_name_are_told():
+    assert uncovered(["layers.A", "layers.B"], ["layers.B", "layers.C"]) == [
+        "layers.A is public and has no row in test_contracts.py",
+        "layers.C has a row in test_contracts.py and is not public",
+    ]
+
+
+# What rows share
+
+
+@functools.cache
+def images():
+    return np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype("float32")
+
+
+@functools.cache
+def folder():
+    """Returns a folder that lives as long as the process."""
+    made = tempfile.TemporaryDirectory(prefix="contracts_")
+    folder.keep = made
+    return made.name
+
+
+class Encoder(tf.Module):
+    """A reusable SavedModel with a kernel, a frozen mean and a regularization loss."""
+
+    def __init__(self):
+        self.kernel = tf.Variable(np.random.default_rng(1).normal(size=(4, 3)), dtype="float32", name="kernel")
+        self.mean = tf.Variable(tf.zeros(4), trainable=False, name="mean")
+        self.regularization_losses = [self.penalty]
+
+    @tf.function(input_signature=[])
+    def penalty(self):
+        return 0.01 * tf.reduce_sum(self.kernel**2)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4))])
+    def __call__(self, inputs):
+        return tf.nn.relu((inputs - self.mean) @ self.kernel)
+
+
+@functools.cache
+def hub_module():
+    path = f"{folder()}/encoder"
+    tf.saved_model.save(Encoder(), path)
+    return path
+
+
+@functools.cache
+def backbone_file():
+    """Returns the path of a saved backbone with a convolution, batch norm and dropout, quick to build and load."""
+    inputs = keras.Input((16, 16, 3), name="image")
+    x = keras.layers.Conv2D(4, 3, strides=2, name="convolution")(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Dropout(0.1)(keras.layers.BatchNormalization()(x))
+    keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x), name="small").save(f"{folder()}/small.keras")
+    return f"file:{folder()}/small.keras"
+
+
+@functools.cache
+def classifier():
+    model = tft.ImageClassifier(num_classes=3, backbone=backbone_file(), weights=None).build()
+    model.fit(images(), np.arange(8) % 3, epochs=1, verbose=0)
+    return model
+
+
+# backbones
+
+
+@row("backbones.names")
+def _(names):
+    assert names("no such network") == []
+
+
+@row("backbones.load_backbone")
+def _(load_backbone):
+    check_refuses(lambda: load_backbone("mobilenet_v22"), "no backbone", "Did you mean 'mobilenet_v2'?")
+    check_refuses(lambda: load_backbone("inception_v3", None, (32, 32, 3)), "75")
+    check_refuses(lambda: load_backbone("mobilenet_v2", None, (96, 96)), "`input_shape`", "(96, 96)")
+    check_refuses(lambda: load_backbone("mobilenet_v2", None, pooling="averge"), "`pooling`", "Received", "avg")
+    check_refuses(lambda: load_backbone("file:no_such.keras"), "no_such.keras")
+
+
+@row("backbones.blocks")
+def _(blocks):
+    check_refuses(lambda: blocks(3), "Received")
+
+
+@row("backbones.find_backbone")
+def _(find_backbone):
+    check_refuses(lambda: find_backbone(3), "Received")
+
+
+@row("backbones.split_at_backbone")
+def _(split_at_backbone):
+    flat = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    check_refuses(lambda: split_at_backbone(flat), "no backbone")
+
+
+@row("backbones.preprocess")
+def _(preprocess):
+    check_refuses(lambda: preprocess(images(), "tff"), "must be one of", "Did you mean 'tf'?")
+
+
+@row("backbones.set_trainable")
+def _(set_trainable):
+    model = classifier()
+    for nothing in ("block_99", "re:no such layer", [], 0, 0.0, 99, None, {}):
+        check_refuses(lambda nothing=nothing: set_trainable(model, nothing, verbose=False), "trainable")
+    check_refuses(lambda: set_trainable(model, True, batch_norm="frosen", verbose=False), "Did you mean 'frozen'?")
+
+
+@row("backbones.count_trainable")
+def _(count_trainable):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+    model.layers[0].trainable = False
+    assert tuple(count_trainable(model)) == (4, 13)
+
+
+@row("backbones.TrainableCount", example_in="backbones.set_trainable")
+def _(trainable_count):
+    assert trainable_count(1, 2)._fields == ("trainable", "total")
+
+
+@row("backbones.export_reusable")
+def _(export_reusable):
+    check_refuses(lambda: export_reusable(3, f"{folder()}/reusable"), "Received")
+
+
+@row("backbones.shipped")
+def _(shipped):
+    check_refuses(lambda: shipped("mnist_encodr"), "Did you mean 'mnist_encoder'?")
+
+
+# builders
+
+
+@row("builders.ImageClassifier")
+def _(image_classifier):
+    builder = image_classifier(
+        num_classes=3, backbone=backbone_file(), weights=None, hidden_units=[5], dropout=0.1, l2=1e-4, trainable=True
+    )
+    contracts.check_builder(builder, images(), np.arange(8) % 3, "image", "scores")
+    several = dataclasses.replace(builder, multi_label=True, augmentation=None, class_names=["a", "b", "c"])
+    contracts.check_builder(several, images(), np.eye(3)[np.arange(8) % 3], "image", "scores")
+    check_refuses(lambda: image_classifier(num_classes=1), "`num_classes`", "at least 2")
+    check_refuses(lambda: image_classifier(num_classes=3, class_names=["a"]), "`class_names`", "3")
+    check_refuses(lambda: image_classifier(num_classes=3, dropout=1.0), "`dropout`")
+    check_refuses(lambda: image_classifier(num_classes=3, augmentation="standrd"), "Did you mean 'standard'?")
+
+
+@row("builders.ImageRegressor")
+def _(image_regressor):
+    builder = image_regressor(backbone=backbone_file(), weights=None, num_outputs=2, target_mean=4.0, target_std=2.0)
+    contracts.check_builder(builder, images(), np.ones((8, 2)), "image", "predictions")
+    check_refuses(lambda: image_regressor(num_outputs=0), "`num_outputs`", "at least 1")
+    check_refuses(lambda: image_regressor(target_std=0.0), "`target_std`")
+
+
+# layers
+
+
+@row("layers.HubLayer")
+def _(hub_layer):
+    x = np.random.default_rng(2).normal(size=(6, 4)).astype("float32")
+    contracts.check_layer(functools.partial(hub_layer, handle=hub_module(), trainable=True), x)
+    contracts.check_layer(functools.partial(hub_layer, handle=hub_module(), trainable=False), x)
+    check_refuses(lambda: hub_layer("no/such/folder"), "no/such/folder")
+    check_refuses(lambda: hub_layer(hub_module(), dtype="float16"), "dtype")
+
+
+@row("layers.load_model")
+def _(load_model):
+    check_refuses(lambda: load_model("no_such.keras"), "no_such.keras")
+
+
+@row("layers.resolve_handle")
+def _(resolve_handle):
+    check_refuses(lambda: resolve_handle("no/such/folder"), "no/such/folder")
+    check_refuses(lambda: resolve_handle(3), "Received")
+
+
+# training
+
+
+@row("training.BestWeights")
+def _(best_weights):
+    def model():
+        made = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        made.compile("sgd", "mse")
+        return made
+
+    x = np.random.default_rng(3).normal(size=(8, 4)).astype("float32")
+    contracts.check_callback(functools.partial(best_weights, "val_loss"), model, x, x[:, :1])
+    check_refuses(lambda: best_weights(mode="mx"), "Did you mean 'max'?")
+
+
+@row("training.extend_optimizer")
+def _(extend_optimizer):
+    variables = [keras.Variable(1.0)]
+    optimizer = keras.optimizers.Adam()
+    assert extend_optimizer(optimizer, variables) is optimizer
+
+
+@row("training.refresh_training")
+def _(refresh_training):
+    assert refresh_training(keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])) is None
+
+
+# data
+
+
+@row("data.decode_image")
+def _(decode_image):
+    check_refuses(lambda: decode_image(b"no image", (8, 8), channels=2), "channels")
+
+
+# serving
+
+
+@row("serving.export")
+def _(export):
+    check_refuses(lambda: export(3, f"{folder()}/served"), "Received")
+    check_refuses(lambda: export(classifier(), hub_module()), "SavedModel")
+    check_refuses(lambda: export(classifier(), f"{folder()}/served", class_names=["a"]), "class_names")
+
+
+@row("serving.load")
+def _(load):
+    check_refuses(lambda: load("no/such/folder"), "no/such/folder")
+
+
+@row("serving.ServedModel")
+def _(served_model):
+    check_refuses(lambda: served_model("no/such/folder"), "no/such/folder")
+
+
+@row("serving.verify")
+def _(verify):
+    check_refuses(lambda: verify("no/such/folder", images()), "no/such/folder")
+
+
+@row("serving.Verification", example_in="serving.verify")
+def _(verification):
+    assert dataclasses.is_dataclass(verification)
+
+
+@row("serving.latest_version")
+def _(latest_version):
+    check_refuses(lambda: latest_version("no/such/folder"), "no/such/folder")
+
+
+# The rows, run
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_contract(name):
+    ROWS[name](public(name))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_docstring(name):
+    thing, example_in = public(name), EXAMPLE_IN[name]
+    parts.check_docstring(thing, example_in and public(example_in))
