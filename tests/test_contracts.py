@@ -75,28 +75,18 @@ def folder():
     return made.name
 
 
-class Encoder(tf.Module):
-    """A reusable SavedModel with a kernel, a frozen mean and a regularization loss."""
-
-    def __init__(self):
-        self.kernel = tf.Variable(np.random.default_rng(1).normal(size=(4, 3)), dtype="float32", name="kernel")
-        self.mean = tf.Variable(tf.zeros(4), trainable=False, name="mean")
-        self.regularization_losses = [self.penalty]
-
-    @tf.function(input_signature=[])
-    def penalty(self):
-        return 0.01 * tf.reduce_sum(self.kernel**2)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, 4))])
-    def __call__(self, inputs):
-        return tf.nn.relu((inputs - self.mean) @ self.kernel)
-
-
 @functools.cache
 def hub_module():
-    path = f"{folder()}/encoder"
-    tf.saved_model.save(Encoder(), path)
-    return path
+    """Returns the path of a reusable SavedModel with a kernel, a frozen mean and a regularization loss."""
+    kernel = tf.Variable(np.random.default_rng(1).normal(size=(4, 3)), dtype="float32", name="kernel")
+    mean = tf.Variable(tf.zeros(4), trainable=False, name="mean")
+    module = tf.train.Checkpoint(variables=[kernel, mean], trainable_variables=[kernel])
+    module.__call__ = tf.function(
+        lambda inputs: tf.nn.relu((inputs - mean) @ kernel), input_signature=[tf.TensorSpec((None, 4))]
+    )
+    module.regularization_losses = [tf.function(lambda: 0.01 * tf.reduce_sum(kernel**2), input_signature=[])]
+    tf.saved_model.save(module, f"{folder()}/encoder")
+    return f"{folder()}/encoder"
 
 
 @functools.cache

@@ -1,0 +1,86 @@
+"""The public names, listed, so that a change of them is a decision and not an accident."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tf_transfer as tft
+
+TOP = [
+    "FeatureCache",
+    "GradualUnfreezing",
+    "ImageClassifier",
+    "ImageRegressor",
+    "blocks",
+    "export",
+    "find_learning_rate",
+    "fine_tune",
+    "load_backbone",
+    "load_model",
+    "set_trainable",
+]
+
+ROOMS = {
+    "backbones": [],
+    "builders": [],
+    "data": [],
+    "fine_tuning": [],
+    "layers": [],
+    "serving": [],
+    "training": [],
+}
+
+
+def test_the_names_at_the_top():
+    rooms = [name for name in dir(tft) if inspect.ismodule(getattr(tft, name))]
+    assert rooms == sorted(ROOMS)
+    assert [name for name in dir(tft) if name not in rooms and name != "__version__"] == TOP
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_names_of_a_room(room):
+    assert sorted(getattr(tft, room).__all__) == ROOMS[room]
+
+
+def test_every_room_of_the_tree_is_at_the_top():
+    folder = Path(tft.__file__).parent
+    packages = {path.parent.name for path in folder.glob("*/__init__.py")}
+    modules = {path.stem for path in folder.glob("[a-z]*.py")}
+    assert (packages | modules) - {"cli"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("name", TOP)
+def test_a_name_at_the_top_is_the_one_of_a_room(name):
+    homes = [room for room in ROOMS if name in getattr(tft, room).__all__]
+    assert len(homes) == 1
+    assert getattr(tft, name) is getattr(getattr(tft, homes[0]), name)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_depth_is_a_room_and_a_thing_defined_there(room):
+    for name in getattr(tft, room).__all__:
+        thing = getattr(getattr(tft, room), name)
+        assert not inspect.ismodule(thing), f"tft.{room}.{name} is a module, one step too deep"
+        where = getattr(thing, "__module__", f"tf_transfer.{room}")
+        assert where.startswith(f"tf_transfer.{room}"), f"tft.{room}.{name} is defined in {where}"
+
+
+def test_an_unknown_name_gets_a_hint():
+    with pytest.raises(AttributeError, match="no attribute 'ImageClasifier'.* Did you mean 'ImageClassifier'"):
+        tft.ImageClasifier  # noqa: B018
+    assert not hasattr(tft, "no_such_name")
+
+
+def test_names_can_be_imported_and_the_version_is_the_installed_one():
+    code = "from tf_transfer import ImageClassifier, fine_tune, serving; import tf_transfer.builders.image"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    assert tft.__version__.count(".") == 2
+
+
+def test_a_star_import_gives_exactly_the_public_names():
+    names = {}
+    exec("from tf_transfer import *", names)
+    assert set(names) - {"__builtins__"} == set(dir(tft))
