@@ -1,0 +1,168 @@
+"""Two-phase fine-tuning: the head on frozen features, then the backbone with care."""
+
+import keras
+
+from tf_transfer import _checks
+from tf_transfer.backbones import blocks, find_backbone, set_trainable
+from tf_transfer.data import as_dataset, match_labels
+from tf_transfer.fine_tuning.gradual_unfreezing import GradualUnfreezing
+from tf_transfer.fine_tuning.phases import Phases
+from tf_transfer.fine_tuning.recompiling import base_optimizer, compile_with, optimizer_like
+
+
+def fine_tune(
+    model,
+    train,
+    validation_data=None,
+    freeze_epochs=20,
+    epochs=10,
+    learning_rate=3e-3,
+    *,
+    unfreeze=None,
+    fine_tuning_rate=None,
+    layer_decay=None,
+    batch_norm="frozen",
+    features_cache=True,
+    monitor="val_loss",
+    class_weight=None,
+    batch_size=32,
+    steps_per_epoch=None,
+    callbacks=(),
+    seed=None,
+    verbose=1,
+):
+    """Carries a pretrained model over to new data: first its head, then the backbone below.
+
+    In the first phase the backbone is frozen and the head trains on its features, which are computed once and kept on
+    disk when nothing random stands before them. In the second the chosen blocks train too, at a lower rate that warms
+    up and decays, on augmented data when the builder says so. With validation data each phase ends with its best
+    weights; when no epoch of the second phase is better than the end of the first, the first stays.
+
+    Args:
+        model: A compiled `keras.Model` with a backbone nested in it, as the builders return. Its loss, metrics and kind
+            of optimizer are used; it is trained in place.
+        train: `(x, y)` or `(x, y, sample_weight)` arrays, a `tf.data.Dataset` (batched or not), or a
+            `tft.data.ImageFolder`. Labels are integers or one-hot, whatever the loss wants.
+        validation_data: Likewise, or None. Without it the last weights are kept.
+        freeze_epochs: Integer, epochs of the first phase. 0 leaves it out. Defaults to 20.
+        epochs: Integer, epochs of the second phase. 0 leaves it out (feature extraction). Defaults to 10.
+        learning_rate: Float, highest rate of the first phase. Defaults to 3e-3.
+        unfreeze: What trains in the second phase, as in `tft.set_trainable`. Defaults to the builder's `trainable`,
+            or, where that is False, to the upper half of the blocks.
+        fine_tuning_rate: Float, highest rate of the second phase. Defaults to `learning_rate / 100`.
+        layer_decay: Float in (0, 1], factor on the rate from each block to the one below, or None for one rate.
+        batch_norm: "frozen" or "trainable", as in `tft.set_trainable`. Defaults to "frozen".
+        features_cache: True (the user's cache folder), False, a folder, or a `tft.FeatureCache`. The cached phase sees
+            the images without augmentation. Defaults to True.
+        monitor: String, the entry of the logs by which the best weights are chosen. Defaults to "val_loss".
+        class_weight: Dict of class index to weight, "balanced", or None. Defaults to None.
+        batch_size: Integer, for arrays, folders and unbatched datasets. Defaults to 32.
+        steps_per_epoch: Integer, batches of an epoch of an endless dataset. Defaults to None.
+        callbacks: Sequence of Keras callbacks; they see the whole model in both phases.
+        seed: Integer, of the shuffling. Defaults to None.
+        verbose: 0 or 1 (one bar an epoch) or 2 (one line an epoch), as in `fit`. Defaults to 1.
+
+    Returns:
+        A `FineTuningHistory`.
+
+    Raises:
+        ValueError: Before any training, when the model has no nested backbone, is not compiled, or an argument or the
+            data do not fit.
+
+    Example:
+
+    >>> model = tft.ImageClassifier(num_classes=2, weights=None, input_shape=(32, 32, 3), augmentation=None,
+    ...                             backbone_options={"alpha": 0.35}).build()
+    >>> x, y = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 2
+    >>> history = tft.fine_tune(model, (x, y), freeze_epochs=2, epochs=1, features_cache=False, verbose=0)
+    >>> [(phase.name, phase.num_epochs) for phase in history.phases], len(history.history["loss"])
+    ([('head', 2), ('fine-tuning', 1)], 3)
+
+    Reference:
+        Kornblith et al., 2019, https://arxiv.org/abs/1805.08974; Kumar et al., 2022 (head first, then the rest),
+        https://arxiv.org/abs/2202.10054
+    """
+    _check_model(model)
+    _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, callbacks)
+    unfreeze = _what_to_unfreeze(model, unfreeze)
+    if epochs:
+        # A wrong name has to be said before the first phase has run.
+        set_trainable(model, unfreeze, batch_norm=batch_norm, verbose=False)
+    if fine_tuning_rate is None:
+        fine_tuning_rate = learning_rate / 100
+    _checks.number(fine_tuning_rate, "fine_tuning_rate", 0.0)
+    phases = Phases(
+        model=model,
+        kind=base_optimizer(model),
+        train=_prepare(model, train, batch_size, shuffle=True, seed=seed),
+        validation=None if validation_data is None else _prepare(model, validation_data, batch_size),
+        class_weight=class_weight,
+        monitor=monitor,
+        batch_size=batch_size,
+        steps=steps_per_epoch,
+        callbacks=tuple(callbacks),
+        seed=seed,
+        verbose=verbose,
+    )
+    phases.check()
+    if freeze_epochs:
+        set_trainable(model, False, verbose=False)
+        phases.train_head(freeze_epochs, learning_rate, features_cache)
+    if epochs:
+        set_trainable(model, unfreeze, batch_norm=batch_norm, verbose=False)
+        phases.train_unfrozen(epochs, fine_tuning_rate, layer_decay)
+    # What a user trains on with goes on at the last phase's rate, not at the end of a schedule that has run out.
+    last_rate = fine_tuning_rate if epochs else learning_rate
+    compile_with(model, optimizer_like(model, last_rate, phases.kind))
+    return phases.history
+
+
+def _check_model(model):
+    if not isinstance(model, keras.Model) or not model.compiled:
+        raise ValueError(f"`model` must be a compiled `keras.Model`. Received: {model!r}. Call `model.compile(...)` first.")
+    if find_backbone(model) is model:
+        raise ValueError(
+            f"The model {model.name!r} has no backbone nested in it, so that there is no head to train first. "
+            "Make it of a backbone and a head, as `tft.ImageClassifier` does, or use plain `fit`."
+        )
+
+
+def _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, callbacks):
+    _checks.integer(freeze_epochs, "freeze_epochs", 0)
+    _checks.integer(epochs, "epochs", 0)
+    if not freeze_epochs and not epochs:
+        raise ValueError("One of `freeze_epochs` and `epochs` must be above 0. Received: 0 and 0.")
+    _checks.number(learning_rate, "learning_rate", 0.0)
+    if layer_decay is not None:
+        _checks.number(layer_decay, "layer_decay", 1e-6, 1.0)
+    if any(isinstance(callback, GradualUnfreezing) for callback in callbacks):
+        raise ValueError(
+            "`GradualUnfreezing` chooses itself what trains, and so does `fine_tune`. Give it to `model.fit` instead."
+        )
+
+
+def _what_to_unfreeze(model, unfreeze):
+    if unfreeze is None:
+        unfreeze = getattr(getattr(model, "builder", None), "trainable", False)
+        if unfreeze is False:
+            unfreeze = True if len(blocks(model)) < 2 else 0.5
+    if unfreeze is False:
+        raise ValueError("`unfreeze`=False leaves nothing to fine-tune. For feature extraction say `epochs=0`.")
+    return unfreeze
+
+
+def _prepare(model, data, batch_size, *, shuffle=False, seed=None):
+    """Returns batches with labels as the model's loss wants them."""
+    single = len(model.inputs) == 1
+    shape = tuple(model.inputs[0].shape[1:]) if single else None
+    dataset = as_dataset(data, batch_size=batch_size, input_shape=shape, shuffle=shuffle, seed=seed)
+    one_hot = _one_hot(model.loss)
+    return dataset if one_hot is None else match_labels(dataset, model.output_shape[-1], one_hot)
+
+
+def _one_hot(loss):
+    """Returns whether a loss wants one-hot labels, or None when it is no matter of classes."""
+    name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
+    if "sparse_categorical" in name:
+        return False
+    return True if "categorical" in name else None

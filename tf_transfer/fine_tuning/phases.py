@@ -1,0 +1,155 @@
+"""The two phases of `fine_tune`: on cached features where that is possible, else on images."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from tf_transfer.backbones import count_trainable, split_at_backbone
+from tf_transfer.data import balanced_class_weight
+from tf_transfer.fine_tuning.feature_cache import FeatureCache
+from tf_transfer.fine_tuning.feature_extraction import RandomStreamError
+from tf_transfer.fine_tuning.history import FineTuningHistory, Phase
+from tf_transfer.fine_tuning.on_whole_model import OnWholeModel
+from tf_transfer.fine_tuning.rates import layer_decay_optimizer, warmup_cosine
+from tf_transfer.fine_tuning.recompiling import compile_like, compile_with, optimizer_like
+from tf_transfer.training import BestWeights
+
+
+@dataclasses.dataclass
+class Phases:
+    """The data and choices of one `fine_tune`, its phases, and the history that grows."""
+
+    model: keras.Model
+    # Phases replace the optimizer; its kind and settings are those that the user compiled with.
+    kind: keras.optimizers.Optimizer
+    train: tf.data.Dataset
+    validation: tf.data.Dataset | None
+    class_weight: dict | str | None
+    monitor: str
+    batch_size: int
+    steps: int | None
+    callbacks: tuple
+    seed: int | None
+    verbose: int
+
+    def __post_init__(self):
+        self.history = FineTuningHistory()
+
+    def check(self):
+        if self.train.cardinality() == tf.data.INFINITE_CARDINALITY and self.steps is None:
+            raise ValueError("`train` is endless. Say with `steps_per_epoch` how many batches make an epoch.")
+        if self.class_weight == "balanced":
+            self.class_weight = self._balanced()
+        elif self.class_weight is not None and not isinstance(self.class_weight, dict):
+            raise ValueError(
+                f"`class_weight` must be a dict of class index to weight, 'balanced' or None. Received: {self.class_weight!r}."
+            )
+
+    def train_head(self, num_epochs, learning_rate, features_cache):
+        cached = self._cached(features_cache)
+        if cached is None:
+            self._fit("head", self.model, self.augmented(), self.validation, num_epochs, learning_rate)
+            return
+        head, train, validation = cached
+        compile_like(head, self.model)
+        self._fit("head", head, train, validation, num_epochs, learning_rate, cached=True)
+
+    def train_unfrozen(self, num_epochs, learning_rate, layer_decay):
+        self._fit(
+            "fine-tuning", self.model, self.augmented(), self.validation, num_epochs, learning_rate, decay=layer_decay
+        )
+
+    def augmented(self):
+        builder = getattr(self.model, "builder", None)
+        return self.train if builder is None else builder.augment(self.train)
+
+    def _cached(self, features_cache):
+        """Returns the head and its cached streams, or None where there is nothing to cache."""
+        if features_cache is False:
+            return None
+        cache = features_cache if isinstance(features_cache, FeatureCache) else None
+        if cache is None:
+            cache = FeatureCache(None if features_cache is True else features_cache)
+        show = 1 if self.verbose else 0
+        try:
+            encoder, head = split_at_backbone(self.model)
+            train = cache.features(encoder, self.train, steps=self.steps, verbose=show)
+            validation = self.validation and cache.features(encoder, self.validation, verbose=show)
+        except RandomStreamError as error:
+            self._say(f"Features are not cached: {error}")
+            return None
+        except ValueError as error:
+            # A model that can't be cut in two can still be trained whole.
+            if "backbone" not in str(error):
+                raise
+            self._say(f"Features are not cached: {error}")
+            return None
+        batches = train.dataset(self.batch_size, shuffle=True, seed=self.seed)
+        return head, batches, validation and validation.dataset(self.batch_size)
+
+    def _fit(self, name, model, train, validation, num_epochs, learning_rate, *, cached=False, decay=None):
+        steps = None if cached else self.steps
+        schedule = self._schedules(steps or _num_batches(train), num_epochs)
+        if decay is None:
+            optimizer = optimizer_like(self.model, schedule(learning_rate), self.kind)
+        else:
+            optimizer = layer_decay_optimizer(
+                self.model, lambda rate: optimizer_like(self.model, schedule(rate), self.kind), learning_rate, decay
+            )
+        compile_with(model, optimizer)
+        self._announce(name, num_epochs, learning_rate, cached)
+        best = self._best_weights(model, validation)
+        whole = self.callbacks if model is self.model else [OnWholeModel(each, self.model) for each in self.callbacks]
+        first = len(self.history.epoch)
+        fitted = model.fit(
+            train,
+            validation_data=validation,
+            initial_epoch=first,
+            epochs=first + num_epochs,
+            steps_per_epoch=steps,
+            class_weight=self.class_weight,
+            callbacks=[*([best] if best else []), *whole],
+            verbose=self.verbose,
+        )
+        phase = Phase(
+            name=name,
+            first_epoch=first,
+            num_epochs=len(fitted.epoch),
+            learning_rate=learning_rate,
+            trainable=count_trainable(self.model).trainable,
+            cached=cached,
+            best_epoch=best.best_epoch if best else None,
+        )
+        self.history.add(phase, fitted.history)
+
+    def _best_weights(self, model, validation):
+        if validation is None:
+            return None
+        # The end of the phase before is the bar: what does not improve on it is not kept.
+        scores = model.evaluate(validation, return_dict=True, verbose=0) if self.history.phases else {}
+        return BestWeights(self.monitor, baseline=scores.get(self.monitor.removeprefix("val_")))
+
+    def _schedules(self, num_batches, num_epochs):
+        return lambda rate: warmup_cosine(rate, num_batches * num_epochs)
+
+    def _balanced(self):
+        labels = [keras.ops.convert_to_numpy(batch[1]) for batch in self.train.take(self.steps or -1)]
+        num_classes = self.model.output_shape[-1]
+        flat = [batch.argmax(-1) if batch.ndim > 1 and batch.shape[-1] == num_classes else batch.ravel() for batch in labels]
+        return balanced_class_weight([label for batch in flat for label in batch.tolist()], num_classes)
+
+    def _announce(self, name, num_epochs, learning_rate, cached):
+        how = "on cached features" if cached else "on images"
+        self._say(
+            f"{name}: {num_epochs} epochs {how}, {count_trainable(self.model)}, learning rate up to {learning_rate:g}"
+        )
+
+    def _say(self, text):
+        if self.verbose:
+            print(text)
+
+
+def _num_batches(dataset):
+    known = int(dataset.cardinality())
+    return known if known >= 0 else int(dataset.reduce(0, lambda count, *_: count + 1))

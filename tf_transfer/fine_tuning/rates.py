@@ -1,0 +1,65 @@
+"""Learning rates of fine-tuning: warm-up and cosine decay, and lower rates for earlier layers."""
+
+import re
+
+import keras
+
+from tf_transfer.backbones.blocks import block_layers, find_backbone
+
+
+def warmup_cosine(learning_rate, num_steps, warmup=0.1):
+    """Returns a schedule that rises linearly from 0 to `learning_rate` and falls to 0 along a cosine.
+
+    Args:
+        learning_rate: Float, the highest rate.
+        num_steps: Integer, number of steps of the whole training.
+        warmup: Float in [0, 1), the fraction of the steps in which the rate rises. Defaults to 0.1.
+
+    Returns:
+        A `keras.optimizers.schedules.CosineDecay`.
+
+    Reference:
+        Loshchilov and Hutter, 2017, https://arxiv.org/abs/1608.03983
+
+    Example:
+
+    >>> schedule = tft.fine_tuning.warmup_cosine(0.5, num_steps=20, warmup=0.2)
+    >>> [round(float(schedule(step)), 3) for step in (0, 2, 4, 12, 20)]
+    [0.0, 0.25, 0.5, 0.25, 0.0]
+    """
+    num_warmup = int(warmup * num_steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if num_warmup else learning_rate,
+        max(1, num_steps - num_warmup),
+        warmup_target=learning_rate if num_warmup else None,
+        warmup_steps=num_warmup,
+    )
+
+
+def layer_decay_optimizer(model, make_optimizer, learning_rate, decay):
+    """Returns an optimizer whose rate falls by a factor with each block of the backbone, from the top down.
+
+    The head has `learning_rate`, the topmost block that trains `learning_rate * decay`, the one below
+    `learning_rate * decay**2`, and so on.
+
+    Args:
+        model: A `keras.Model` with a backbone, its `trainable` flags set.
+        make_optimizer: Function from a rate to a new optimizer.
+        learning_rate: Float, rate of the head.
+        decay: Float in (0, 1].
+
+    Returns:
+        A `keras.optimizers.MultiOptimizer`.
+
+    Reference:
+        Howard and Ruder, 2018 (discriminative fine-tuning), https://arxiv.org/abs/1801.06146
+    """
+    grouped = block_layers(find_backbone(model))
+    optimizers = {}
+    for layers in reversed(grouped.values()):
+        paths = [variable.path for layer in layers for variable in layer.trainable_variables]
+        if paths:
+            pattern = "|".join(re.escape(path) for path in paths)
+            optimizers[pattern] = make_optimizer(learning_rate * decay ** (len(optimizers) + 1))
+    choice = keras.optimizers.OptimizerMap(make_optimizer(learning_rate), optimizers)
+    return keras.optimizers.MultiOptimizer(choice)
