@@ -1,8 +1,21 @@
 """Files, arrays and streams become batches of examples; augmentation happens on the way."""
 
-from tf_transfer.data.class_weights import balanced_class_weight, check_labels
 from tf_transfer.data.decoding import decode_image
+from tf_transfer.data.fingerprints import StreamFingerprint, fingerprint
 from tf_transfer.data.image_files import BadImage, image_files
 from tf_transfer.data.image_folder import ImageFolder
+from tf_transfer.data.labels import balanced_class_weight, check_labels, match_labels
+from tf_transfer.data.streams import as_dataset
 
-__all__ = ["BadImage", "ImageFolder", "balanced_class_weight", "check_labels", "decode_image", "image_files"]
+__all__ = [
+    "BadImage",
+    "ImageFolder",
+    "StreamFingerprint",
+    "as_dataset",
+    "balanced_class_weight",
+    "check_labels",
+    "decode_image",
+    "fingerprint",
+    "image_files",
+    "match_labels",
+]

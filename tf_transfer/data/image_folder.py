@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from tf_transfer import _checks
-from tf_transfer.data.class_weights import balanced_class_weight
 from tf_transfer.data.decoding import check_image_size, decode_image
 from tf_transfer.data.image_files import (
     SUFFIXES,
@@ -21,6 +20,7 @@ from tf_transfer.data.image_files import (
     summarize,
     warn_ignored,
 )
+from tf_transfer.data.labels import balanced_class_weight
 
 
 class ImageFolder:
