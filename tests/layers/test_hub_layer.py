@@ -172,6 +172,22 @@ def test_shapes_without_running(image_folder, text_folder):
     assert (spec.shape, spec.dtype) == ((None, 2), "float32")
 
 
+def test_expected_input_shape(image_folder, text_folder, tmp_path):
+    assert HubLayer(image_folder).expected_input_shape == (4, 4, 1)
+    assert HubLayer(text_folder).expected_input_shape == ()
+    module = tf.train.Checkpoint()
+    specs = {"a": tf.TensorSpec([None, 1]), "b": tf.TensorSpec([None, 1])}
+    module.__call__ = tf.function(lambda inputs: inputs["a"] - inputs["b"], input_signature=[specs])
+    tf.saved_model.save(module, str(tmp_path / "m"))
+    layer = HubLayer(tmp_path / "m")
+    assert layer.expected_input_shape is None
+    inputs = {"b": keras.Input((1,), dtype="int32", name="b"), "a": keras.Input((1,), name="a")}
+    model = keras.Model(inputs, layer(inputs))
+    result = model.predict({"a": np.full((2, 1), 5.0), "b": np.full((2, 1), 2)}, verbose=0)
+    np.testing.assert_array_equal(result, [[3], [3]])
+    assert layer.compute_output_shape({"a": (None, 1), "b": (None, 1)}) == (None, 1)
+
+
 def test_unknown_rank_asks_for_output_shape(tmp_path):
     module = tf.train.Checkpoint()
     module.__call__ = tf.function(

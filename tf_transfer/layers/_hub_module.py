@@ -47,12 +47,17 @@ def takes(module, argument):
     return any(argument in function.structured_input_signature[1] for function in concrete_functions(module))
 
 
+def input_specs(module):
+    """Returns what the module takes as its first argument: a spec, or a nest of specs, or an empty list."""
+    arguments = concrete_functions(module)[0].structured_input_signature[0]
+    specs = arguments[0] if arguments else []
+    return specs if all(isinstance(spec, tf.TypeSpec) for spec in tf.nest.flatten(specs)) else []
+
+
 def cast_inputs(module, inputs):
     """Returns `inputs` with numbers in the dtypes the module was saved for: a SavedModel converts nothing itself."""
-    arguments = concrete_functions(module)[0].structured_input_signature[0]
-    specs = tf.nest.flatten(arguments[0]) if arguments else []
-    flat = tf.nest.flatten(inputs)
-    if len(specs) != len(flat) or not all(isinstance(spec, tf.TypeSpec) for spec in specs):
+    specs, flat = tf.nest.flatten(input_specs(module)), tf.nest.flatten(inputs)
+    if len(specs) != len(flat):
         return inputs
     return tf.nest.pack_sequence_as(inputs, [_cast(x, getattr(spec, "dtype", None)) for x, spec in zip(flat, specs)])
 

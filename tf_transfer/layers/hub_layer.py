@@ -122,6 +122,13 @@ class HubLayer(keras.layers.Layer):
         """The loaded SavedModel."""
         return self._module
 
+    @property
+    def expected_input_shape(self):
+        """Shape of one example, a tuple with `None` for free axes; `None` unless the module takes one tensor."""
+        spec = _hub_module.input_specs(self._module)
+        known = isinstance(spec, tf.TensorSpec) and spec.shape.rank
+        return tuple(spec.shape[1:]) if known else None
+
     def call(self, inputs, training=False):
         kwargs = dict(self.arguments)
         if self._takes_training:
@@ -134,10 +141,9 @@ class HubLayer(keras.layers.Layer):
         return keras.Operation.compute_output_spec(self, inputs, training=training)
 
     def compute_output_shape(self, input_shape):
-        specs = _hub_module.concrete_functions(self._module)[0].structured_input_signature[0]
-        dtypes = iter(tf.nest.flatten(specs[0]))
+        specs = iter(tf.nest.flatten(_hub_module.input_specs(self._module)))
         inputs = keras.tree.map_shape_structure(
-            lambda shape: keras.KerasTensor(shape, dtype=next(dtypes).dtype.name), input_shape
+            lambda shape: keras.KerasTensor(shape, dtype=next(specs).dtype.name), input_shape
         )
         return keras.tree.map_structure(lambda output: output.shape, self.compute_output_spec(inputs))
 
