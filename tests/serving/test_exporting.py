@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 
 import keras
 import numpy as np
@@ -167,6 +168,44 @@ def test_text_in_labels_out(tmp_path):
     verification = serving.verify(path, ["good bird", "bad fish", "grün"])
     expected = model(tf.constant(["good bird", "bad fish", "grün"])).numpy()
     np.testing.assert_allclose(verification.outputs["scores"], expected, atol=1e-5)
+
+
+def test_a_hub_module_takes_its_vocabulary_along(tmp_path):
+    from tf_transfer import layers
+
+    vocabulary = tmp_path / "vocabulary.txt"
+    vocabulary.write_text("cat\ndog\n")
+    module = tf.Module()
+    table = tf.lookup.TextFileInitializer(
+        str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+    )
+    module.table = tf.lookup.StaticHashTable(table, 2)
+    module.vectors = tf.Variable([[1.0, 0.0], [0.0, 2.0], [3.0, 3.0]], name="vectors")
+    module.__call__ = tf.function(
+        lambda words: tf.gather(module.vectors, module.table.lookup(words)), [tf.TensorSpec((None,), tf.string)]
+    )
+    tf.saved_model.save(module, str(tmp_path / "module"))
+    word = keras.Input((), name="word", dtype="string")
+    model = keras.Model(word, layers.HubLayer(str(tmp_path / "module"))(word))
+    path = serving.export(model, tmp_path / "net")
+    vocabulary.unlink()
+    shutil.rmtree(tmp_path / "module")
+    assert os.listdir(os.path.join(path, "assets")) == ["vocabulary.txt"]
+    outputs = serving.verify(path, ["dog", "cat", "fish"]).outputs
+    assert outputs["predictions"].tolist() == [[0, 2], [1, 0], [3, 3]]
+
+
+def test_a_builder_is_recorded(tmp_path, images):
+    from tf_transfer import builders
+
+    builder = builders.ImageClassifier(
+        num_classes=3, class_names=CLASS_NAMES, weights=None, input_shape=(32, 32, 3), backbone_options={"alpha": 0.35}
+    )
+    examples = toy_images(8, size=32)[0]
+    served = serving.load(serving.export(builder.build(), tmp_path / "net", builder=builder, examples=examples))
+    assert served.class_names == CLASS_NAMES
+    assert builders.ImageClassifier.from_dict(served.metadata["builder"]) == builder
+    assert served.predict(examples)["labels"].shape == (8,)
 
 
 def test_a_dataset_as_examples(classifier, images, tmp_path):

@@ -20,6 +20,18 @@ class ServedModel:
         path: String, the version folder.
         metadata: Dict, what `export` recorded, empty for a SavedModel from elsewhere.
         class_names: List of strings, or None.
+        signatures: Dict of the signatures by name.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,), name="features"), keras.layers.Dense(2, activation="softmax")])
+    >>> path = tft.export(model, "saved_models/tiny", class_names=["no", "yes"])
+    >>> served = load("saved_models/tiny")
+    >>> isinstance(served, ServedModel), served.class_names
+    (True, ['no', 'yes'])
+    >>> outputs = served.predict(np.eye(4))
+    >>> outputs["scores"].shape, outputs["labels"].shape
+    ((4, 2), (4,))
     """
 
     def __init__(self, path, batch_size=32):

@@ -138,11 +138,12 @@ def _task(model, class_names, multi_label):
                 f"`class_names` needs scores of shape (batch, classes). The model gives {model.outputs[0].shape}."
             )
         return "regression"
-    if multi_label is None:
-        multi_label = activation == "sigmoid"
-    if multi_label and model.outputs[0].shape[-1] == 1 and len(class_names or "01") == 2:
+    if multi_label is not None:
+        return "multi_label" if multi_label else "single_label"
+    # One sigmoid unit decides between two classes, unless one name says that it stands for itself.
+    if activation == "sigmoid" and model.outputs[0].shape[-1] == 1 and len(class_names or "01") == 2:
         return "binary"
-    return "multi_label" if multi_label else "single_label"
+    return "multi_label" if activation == "sigmoid" else "single_label"
 
 
 def _class_names(model, class_names, task):

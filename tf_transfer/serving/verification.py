@@ -30,6 +30,7 @@ class Verification:
             entries that differ for labels.
         tensorflow: String, the version of the library that ran it.
         seconds: Float, the time the process took, loading included.
+        max_difference: Float, the largest of `differences`.
     """
 
     path: str
@@ -67,6 +68,15 @@ def verify(path, examples, expected=None, *, signature="serving_default", tolera
         FileNotFoundError: There is no exported model at `path`.
         RuntimeError: The predictions differ, or the model does not run; the message has the numbers.
         TimeoutError: The process took longer than `timeout`.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,), name="features"), keras.layers.Dense(2, activation="softmax")])
+    >>> path = tft.export(model, "saved_models/tiny")
+    >>> features = np.eye(4, dtype="float32")
+    >>> verification = verify(path, features, model.predict(features, verbose=0))
+    >>> isinstance(verification, Verification), verification.max_difference <= 1e-5
+    (True, True)
     """
     _checks.number(tolerance, "tolerance", minimum=0)
     _checks.number(timeout, "timeout", minimum=0)
