@@ -156,9 +156,10 @@ def _reusable_object(model, input_spec, input_scale):
         root.__call__.get_concrete_function(input_spec, training=training)
     root.trainable_variables = [variable.value for variable in model.trainable_variables]
     root.variables = [variable.value for variable in model.variables]
-    root.regularization_losses = [
-        tf.function(lambda variable=variable: variable.regularizer(variable), input_signature=[])
-        for variable in model.trainable_variables
-        if variable.regularizer is not None
-    ]
+    penalized = [variable for variable in model.trainable_variables if variable.regularizer is not None]
+    root.regularization_losses = [_penalty(variable) for variable in penalized]
     return root
+
+
+def _penalty(variable):
+    return tf.function(lambda: variable.regularizer(variable), input_signature=[])

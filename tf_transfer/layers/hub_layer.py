@@ -76,7 +76,7 @@ class HubLayer(keras.layers.Layer):
         self.arguments = dict(arguments or {})
         self.output_key = output_key
         self.output_shape = None if output_shape is None else tuple(output_shape)
-        self._folder = hub_saving.cached_module(fingerprint) or _hub_handles.resolve_handle(self.handle)
+        self._folder = hub_saving.cached_module(fingerprint) or self._resolve(fingerprint)
         self.fingerprint = _archives.fingerprint(self._folder)
         if fingerprint not in (None, self.fingerprint):
             raise ValueError(
@@ -85,6 +85,15 @@ class HubLayer(keras.layers.Layer):
                 "module: open it with `tf_transfer.load_model`."
             )
         self._load()
+
+    def _resolve(self, fingerprint):
+        try:
+            return _hub_handles.resolve_handle(self.handle)
+        except (OSError, ImportError) as error:
+            # A fingerprint comes from a `.keras` file, which has what cannot be found.
+            if fingerprint:
+                error.args = (f"{error} A `.keras` file carries its module: open it with `tf_transfer.load_model`.",)
+            raise
 
     def _load(self):
         # An attribute, because tables and assets are exported through it and its variables die with it.
