@@ -1,0 +1,7 @@
+"""Looking at a trained model: how good it is, where it fails, and a page that shows it."""
+
+from tf_transfer.analysis.classifier_evaluation import ClassifierEvaluation, Mistake
+from tf_transfer.analysis.evaluation import evaluate_classifier
+from tf_transfer.analysis.html_report import HTMLReport
+
+__all__ = ["ClassifierEvaluation", "HTMLReport", "Mistake", "evaluate_classifier"]

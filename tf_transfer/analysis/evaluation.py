@@ -1,0 +1,91 @@
+"""Runs a classifier over labelled data and evaluates it."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_transfer.analysis.classifier_evaluation import ClassifierEvaluation
+from tf_transfer.data import as_dataset
+
+
+def evaluate_classifier(model, data, class_names=None, *, batch_size=None, from_logits=False, verbose=0):
+    """Runs a classifier over labelled data and says how good it is.
+
+    Every example counts once; sample weights in the data are left out. The order is that of the data, and scores and
+    labels come from the same pass, so a shuffled stream is evaluated right.
+
+    Args:
+        model: A `keras.Model` with one output, `(batch, num_classes)`, or `(batch, 1)` for the second of two classes.
+        data: What `tft.data.as_dataset` takes, with integer or one-hot labels: arrays `(x, y)`, an `ImageFolder`, or
+            a `tf.data.Dataset`, batched or not. It must end.
+        class_names: Sequence of strings. Defaults to those of the model's builder or of the folder.
+        batch_size: Integer, as in `as_dataset`. Defaults to None.
+        from_logits: Boolean, whether the model ends in logits instead of probabilities. Defaults to False.
+        verbose: 0 or 1, whether to show a progress bar. Defaults to 0.
+
+    Returns:
+        A `ClassifierEvaluation`.
+
+    Raises:
+        ValueError: When the outputs are no probabilities, labels do not fit them, class names contradict each other,
+            or the data is endless.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Softmax()])
+    >>> x, y = np.array([[2.0, 1.0], [0.0, 3.0], [0.0, 1.0]], "float32"), np.array([0, 1, 0])
+    >>> evaluation = evaluate_classifier(model, (x, y), class_names=["no", "yes"])
+    >>> evaluation.predictions.tolist(), round(evaluation.accuracy, 3)
+    ([0, 1, 1], 0.667)
+    """
+    class_names = _agreed_names(class_names, model, data)
+    shape = tuple(model.inputs[0].shape[1:]) if len(getattr(model, "inputs", None) or []) == 1 else None
+    dataset = as_dataset(data, batch_size=batch_size, input_shape=shape)
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError("The data is endless. Say with `dataset.take(num_batches)` how much of it to evaluate.")
+    known = int(dataset.cardinality())
+    progress = keras.utils.Progbar(known if known > 0 else None, verbose=verbose)
+    scores, labels = [], []
+    for batch in dataset:
+        scores.append(np.asarray(model.predict_on_batch(batch[0])))
+        labels.append(keras.ops.convert_to_numpy(batch[1]))
+        progress.add(1)
+    if not scores:
+        raise ValueError("The data is empty: there is nothing to evaluate.")
+    return ClassifierEvaluation(
+        _probabilities(np.concatenate(scores), from_logits), np.concatenate(labels), class_names
+    )
+
+
+def _agreed_names(given, model, data):
+    sources = {
+        "`class_names`": given,
+        "the model": getattr(getattr(model, "builder", None), "class_names", None),
+        "the data": getattr(data, "class_names", None),
+    }
+    named = {where: list(names) for where, names in sources.items() if names is not None}
+    # What a folder calls class 0 may be another class than the model's class 0: every score would be wrong.
+    for where, names in named.items():
+        if names != next(iter(named.values())):
+            first = next(iter(named))
+            raise ValueError(f"Class names must agree. Received: {first} has {named[first]}, {where} has {names}.")
+    return next(iter(named.values()), None)
+
+
+def _probabilities(outputs, from_logits):
+    if outputs.ndim != 2:
+        raise ValueError(f"The model must give scores (batch, num_classes). Received: shape {outputs.shape}.")
+    if outputs.shape[1] == 1:
+        outputs = np.concatenate([np.zeros_like(outputs) if from_logits else 1 - outputs, outputs], axis=1)
+    if from_logits:
+        from scipy.special import softmax
+
+        outputs = softmax(outputs.astype("float64"), axis=1)
+    # Written so that NaN fails as well.
+    if not (np.all(outputs >= -1e-6) and np.all(np.abs(outputs.sum(axis=1) - 1) <= 1e-3)):
+        raise ValueError(
+            "The model's outputs are no probabilities: they must be at least 0 and sum to 1 over the classes. "
+            f"Received, for the first example: {outputs[0].tolist()}. For a model that ends in logits say "
+            "`from_logits=True`."
+        )
+    return outputs
