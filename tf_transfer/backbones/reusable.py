@@ -135,7 +135,9 @@ def _thawed(model):
     """Makes everything trainable for the while: batch normalization traced frozen would never learn again."""
     layers = [(layer, layer.trainable) for layer in model._flatten_layers()]
     variables = [(variable, variable.trainable) for variable in model.variables]
-    model.trainable = True
+    # Each by itself: Keras skips `model.trainable = True`, inner layers included, where the model is True already.
+    for layer, _ in layers:
+        layer.trainable = True
     try:
         yield
     finally:
