@@ -40,12 +40,12 @@ def check_docstring(thing, example_in=None):
         stale = sorted(set(_arguments_of(doc)) - set(inspect.signature(thing).parameters))
         hold(not stale, f"{name}: the docstring's Args has {stale}, the signature has not.")
         gives = re.search(r"^\s+(return|yield) ", inspect.getsource(thing), re.MULTILINE)
-        one_line = "\n" not in doc and doc.startswith("Returns ")
-        hold(
-            not gives or one_line or "\nReturns:" in doc or "\nYields:" in doc, f"{name}: no Returns in the docstring."
-        )
-    shown = _prompts(doc) or (example_in and [line for line in _prompts(_own_doc(example_in)) if name in line])
-    hold(shown, f"{name}: no example that runs in the docstring.")
+        says = doc.startswith(("Returns ", "Yields ")) or "\nReturns:" in doc or "\nYields:" in doc
+        hold(says or not gives, f"{name}: no Returns in the docstring.")
+    elsewhere = _own_doc(example_in) if example_in else ""
+    shown = _prompts(doc) or (name in elsewhere and _prompts(elsewhere))
+    raised = inspect.isclass(thing) and issubclass(thing, Exception)
+    hold(shown or raised, f"{name}: no example that runs in the docstring.")
 
 
 def _own_doc(thing):

@@ -69,7 +69,7 @@ def test_public_depth_is_a_room_and_a_thing_defined_there(room):
 
 
 def test_an_unknown_name_gets_a_hint():
-    with pytest.raises(AttributeError, match="no attribute 'ImageClasifier'.* Did you mean 'ImageClassifier'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'ImageClasifier'.* Did you mean 'ImageClassifier'"):
         tft.ImageClasifier  # noqa: B018
     assert not hasattr(tft, "no_such_name")
 
