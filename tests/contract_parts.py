@@ -40,7 +40,7 @@ def check_docstring(thing, example_in=None):
         stale = sorted(set(_arguments_of(doc)) - set(inspect.signature(thing).parameters))
         hold(not stale, f"{name}: the docstring's Args has {stale}, the signature has not.")
         gives = re.search(r"^\s+(return|yield) ", inspect.getsource(thing), re.MULTILINE)
-        says = doc.startswith(("Returns ", "Yields ")) or "\nReturns:" in doc or "\nYields:" in doc
+        says = doc.startswith(("Returns ", "Yields ", "Whether ")) or "\nReturns:" in doc or "\nYields:" in doc
         hold(says or not gives, f"{name}: no Returns in the docstring.")
     elsewhere = _own_doc(example_in) if example_in else ""
     shown = _prompts(doc) or (name in elsewhere and _prompts(elsewhere))

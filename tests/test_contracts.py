@@ -217,7 +217,7 @@ def _(image_regressor):
     check_refuses(lambda: image_regressor(target_std=0.0), "`target_std`")
 
 
-@row("builders.Builder")
+@row("builders.Builder", example_in="builders.ImageClassifier")
 def _(builder):
     check_refuses(lambda: builder.from_dict({"dropout": 0.1}), "no field 'dropout'")
     with pytest.raises(NotImplementedError):
@@ -316,7 +316,7 @@ def _(image_files):
     check_refuses(lambda: image_files(["no_such.png"]), "no_such.png")
 
 
-@row("data.BadImage", example_in="data.image_files")
+@row("data.BadImage", example_in="data.ImageFolder")
 def _(bad_image):
     assert bad_image._fields == ("file", "reason")
 
@@ -456,7 +456,7 @@ def _(export):
     check_refuses(lambda: export(classifier(), f"{folder()}/served", class_names=["a"]), "class_names")
 
 
-@row("serving.load")
+@row("serving.load", example_in="serving.ServedModel")
 def _(load):
     check_refuses(lambda: load("no/such/folder"), "no/such/folder")
 

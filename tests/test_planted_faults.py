@@ -337,7 +337,7 @@ def test_methods(method, fault):
 
 
 def sound(rate, steps=1):
-    """Returns the rate after some steps.
+    """Multiplies a rate by steps.
 
     Args:
         rate: Float, the rate.
@@ -359,7 +359,7 @@ DOCSTRINGS = [
     ("    rate: Float", "    ratio: Float, gone.\n    rate: Float", r"Args has \['ratio'\]"),
     ("Returns:\n    Float.\n", "", "no Returns"),
     (">>> sound(2.0)", ">>> sound(2.0)  # doctest: +SKIP", "no example that runs"),
-    ("after some steps.", "after some", "no sentence"),
+    ("by steps.", "by", "no sentence"),
     (None, "", "no docstring"),
 ]
 
