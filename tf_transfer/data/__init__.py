@@ -1,10 +1,12 @@
 """Files, arrays and streams become batches of examples; augmentation happens on the way."""
 
+from tf_transfer.data.augmentation import augment, preview
 from tf_transfer.data.decoding import decode_image
 from tf_transfer.data.fingerprints import StreamFingerprint, fingerprint
 from tf_transfer.data.image_files import BadImage, image_files
 from tf_transfer.data.image_folder import ImageFolder
 from tf_transfer.data.labels import balanced_class_weight, check_labels, match_labels
+from tf_transfer.data.recipes import mixes_labels, recipe_names
 from tf_transfer.data.streams import as_dataset
 
 __all__ = [
@@ -12,10 +14,14 @@ __all__ = [
     "ImageFolder",
     "StreamFingerprint",
     "as_dataset",
+    "augment",
     "balanced_class_weight",
     "check_labels",
     "decode_image",
     "fingerprint",
     "image_files",
     "match_labels",
+    "mixes_labels",
+    "preview",
+    "recipe_names",
 ]

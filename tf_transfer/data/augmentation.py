@@ -1,0 +1,163 @@
+"""Random changes of training images in the data pipeline, so that they are in no saved model."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_transfer import _checks
+from tf_transfer.data.labels import example_spec, match_labels
+from tf_transfer.data.recipes import MIXING, mixes_labels, recipe_layers
+
+
+def augment(dataset, recipe="standard", *, seed=None, num_classes=None):
+    """Changes the images of a dataset at random: each image by itself, each epoch anew.
+
+    The layers run inside the dataset, on several cores, one batch at a time. Their random numbers
+    come from the dataset too, so the same seed gives the same stream however many cores there are.
+
+    Args:
+        dataset: A `tf.data.Dataset` of batches (x, y) or (x, y, sample_weight), as `as_dataset` makes
+            them; x are images (batch, height, width, channels) in 0..255, or a dict with such an
+            "image".
+        recipe: A name in `recipe_names()`, a list of Keras layers that take images in 0..255, or
+            None for the dataset as it is. Defaults to "standard".
+        seed: Integer or None, the same seed gives the same stream. Defaults to None.
+        num_classes: Integer; needed by recipes that mix labels, which come out one-hot. Defaults to
+            None.
+
+    Returns:
+        A `tf.data.Dataset` of the same batches, images float32 within 0..255 and of their size
+        (unless own layers change it), sample weights as they were.
+
+    Raises:
+        ValueError: If the recipe is unknown, x are no batches of images, or `num_classes` is needed.
+
+    Example:
+
+    >>> dataset = tf.data.Dataset.from_tensors(([[[[0.0], [9.0]]]] * 3, [0, 1, 2]))
+    >>> for x, y in augment(dataset, "flip", seed=0):
+    ...     print(x.shape, sorted({tuple(row) for row in x.numpy().reshape(3, 2).tolist()}))
+    (3, 1, 2, 1) [(0.0, 9.0), (9.0, 0.0)]
+
+    Reference:
+        MixUp: Zhang et al., 2018, https://arxiv.org/abs/1710.09412
+        CutMix: Yun et al., 2019, https://arxiv.org/abs/1905.04899
+    """
+    layers = recipe_layers(recipe, num_channels=_num_channels(example_spec(dataset)[0]))
+    if not layers:
+        return dataset
+    if mixes_labels(layers):
+        if num_classes is None:
+            raise ValueError(f"recipe={recipe!r} mixes labels, which must be one-hot for it: give `num_classes`.")
+        dataset = match_labels(dataset, num_classes, one_hot=True)
+    if seed is None:
+        seed = int(np.random.default_rng().integers(2**31))
+    seed = _checks.integer(seed, "seed", minimum=0)
+    random_numbers = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
+    seeds = _BatchSeeds()
+    owned = [_use_seeds(layer, seeds) for layer in layers]
+
+    def change(number, batch):
+        with seeds.derived_from(number):
+            return _apply(layers, *batch)
+
+    # Layers that keep a seed to themselves would draw in whatever order the cores come to them.
+    num_parallel_calls = tf.data.AUTOTUNE if all(owned) else None
+    dataset = tf.data.Dataset.zip(random_numbers, dataset).map(change, num_parallel_calls=num_parallel_calls)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def preview(images, recipe="standard", *, num_samples=6, seed=None):
+    """Draws images, each with a row of augmented samples beside it, to see what a model would be shown.
+
+    Args:
+        images: Array (num_images, height, width, channels) in 0..255, 1 or 3 channels; for instance
+            `image_folder.examples(4)`.
+        recipe: As for `augment`. Defaults to "standard".
+        num_samples: Positive integer, the number of samples of each image. Defaults to 6.
+        seed: Integer or None, the same seed gives the same figure. Defaults to None.
+
+    Returns:
+        A `matplotlib.figure.Figure`; a notebook shows it, `figure.savefig("samples.png")` saves it.
+
+    Example:
+
+    >>> figure = preview(np.zeros((2, 8, 8, 3)), "flip", num_samples=3)
+    >>> len(figure.axes)
+    8
+    """
+    from matplotlib.figure import Figure
+
+    images = np.asarray(images, np.float32)
+    num_samples = _checks.integer(num_samples, "num_samples", minimum=1)
+    batch = tf.data.Dataset.from_tensors((images, np.zeros(len(images), np.int64))).repeat(num_samples)
+    columns = [images, *(x.numpy() for x, _ in augment(batch, recipe, seed=seed, num_classes=2))]
+    # Figure itself, not pyplot: nothing stays behind in a global list of windows.
+    figure = Figure(figsize=(1.6 * len(columns), 1.7 * len(images)), layout="constrained")
+    grid = figure.subplots(len(images), len(columns), squeeze=False)
+    for axes, column in zip(grid.T, columns, strict=True):
+        for axis, image in zip(axes, column, strict=True):
+            axis.imshow(image.astype("uint8"), cmap="gray", vmin=0, vmax=255)
+            axis.set_axis_off()
+    grid[0, 0].set_title("original")
+    grid[0, 1].set_title(recipe if isinstance(recipe, str) else "augmented", loc="left")
+    return figure
+
+
+class _BatchSeeds(keras.random.SeedGenerator):
+    """Seeds counted from a number that comes with each batch; Keras' own count in a variable that cores race for."""
+
+    def __init__(self):
+        super().__init__(seed=0)
+        self._number = None
+        self._count = 0
+
+    def derived_from(self, number):
+        self._number = tf.cast(number % (2**31 - 1), tf.int32)
+        self._count = 0
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._number = None
+
+    def next(self, ordered=True):
+        self._count += 1
+        return tf.stack([self._number, self._count])
+
+
+def _use_seeds(layer, seeds):
+    """Lets a layer, and those inside it, draw from `seeds`; returns whether it could."""
+    inner = [_use_seeds(part, seeds) for part in getattr(layer, "layers", [])]
+    if isinstance(getattr(layer, "generator", None), keras.random.SeedGenerator):
+        layer.generator = seeds
+        return all(inner)
+    return bool(inner) and all(inner)
+
+
+def _apply(layers, x, y, *weight):
+    image = tf.cast(x["image"] if isinstance(x, dict) else x, tf.float32)
+    for layer in layers:
+        if isinstance(layer, MIXING):
+            mixed = layer({"images": image, "labels": y}, training=True)
+            image, y = mixed["images"], mixed["labels"]
+        else:
+            image = layer(image, training=True)
+    image = tf.clip_by_value(tf.cast(image, tf.float32), 0.0, 255.0)
+    return ({**x, "image": image} if isinstance(x, dict) else image), y, *weight
+
+
+def _num_channels(spec):
+    """Returns the channels of batches of images, and raises for what is none."""
+    if isinstance(spec, dict):
+        if "image" not in spec:
+            raise ValueError(f'x must have an "image" to augment. Received: {sorted(spec)}.')
+        spec = spec["image"]
+    if not hasattr(spec, "shape") or spec.shape.rank != 4:
+        raise ValueError(
+            "x must be batches of images, of shape (batch, height, width, channels); `as_dataset` makes them. "
+            f"Received: {spec}."
+        )
+    return spec.shape[-1]
