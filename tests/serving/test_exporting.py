@@ -69,7 +69,9 @@ def test_multi_label(tmp_path, images):
     x, y = toy_images(192)
     bright = (x.mean((1, 2)) > 110).astype("float32")
     model = train(conv_net(3, "sigmoid"), x, bright, "binary_crossentropy")
-    served = serving.load(serving.export(model, tmp_path / "net", class_names=CLASS_NAMES, examples=images))
+    served = serving.load(
+        serving.export(model, tmp_path / "net", class_names=CLASS_NAMES, examples=images, verify="saved_model")
+    )
     result = served.predict(images)
     expected = np.where(model.predict(images, verbose=0) >= 0.5, CLASS_NAMES, "")
     assert result["labels"].tolist() == expected.tolist()
@@ -86,17 +88,24 @@ def test_the_builder_says_what_the_activation_cannot(tmp_path, images):
             return {"type": "Builder", "dropout": 0.2, "input_shape": (24, 24, 3)}
 
     model = conv_net(3, "hard_sigmoid")
-    served = serving.load(serving.export(model, tmp_path / "net", builder=Builder(), examples=images))
+    served = serving.load(
+        serving.export(model, tmp_path / "net", builder=Builder(), examples=images, verify="saved_model")
+    )
     assert served.predict(images)["labels"].shape == (40, 3)
     assert served.metadata["builder"] == {"type": "Builder", "dropout": 0.2, "input_shape": [24, 24, 3]}
     model.builder = Builder()
-    assert serving.load(serving.export(model, tmp_path / "net", examples=images)).class_names == CLASS_NAMES
+    assert (
+        serving.load(serving.export(model, tmp_path / "net", examples=images, verify="saved_model")).class_names
+        == CLASS_NAMES
+    )
 
 
 def test_one_sigmoid_between_two_classes(tmp_path, images):
     x, y = toy_images(192)
     model = train(conv_net(1, "sigmoid"), x, y == 0, "binary_crossentropy")
-    served = serving.load(serving.export(model, tmp_path / "net", class_names=["other", "red"], examples=images))
+    served = serving.load(
+        serving.export(model, tmp_path / "net", class_names=["other", "red"], examples=images, verify="saved_model")
+    )
     result = served.predict(images)
     assert result["labels"].tolist() == ["red" if score >= 0.5 else "other" for score in result["scores"][:, 0]]
     assert set(result["labels"]) == {"other", "red"}
@@ -113,7 +122,9 @@ def test_regression_gives_predictions_only(tmp_path, images):
 
 def test_logits_with_class_names_give_labels(tmp_path, images):
     model = conv_net(3, "linear")
-    result = serving.load(serving.export(model, tmp_path / "net", class_names=CLASS_NAMES, examples=images))
+    result = serving.load(
+        serving.export(model, tmp_path / "net", class_names=CLASS_NAMES, examples=images, verify="saved_model")
+    )
     result = result.predict(images)
     assert result["labels"].tolist() == [CLASS_NAMES[index] for index in result["scores"].argmax(-1)]
 
@@ -199,10 +210,17 @@ def test_a_builder_is_recorded(tmp_path, images):
     from tf_transfer import builders
 
     builder = builders.ImageClassifier(
-        num_classes=3, class_names=CLASS_NAMES, weights=None, input_shape=(32, 32, 3), backbone_options={"alpha": 0.35}
+        num_classes=3,
+        class_names=CLASS_NAMES,
+        backbone="mobilenet",
+        weights=None,
+        input_shape=(32, 32, 3),
+        backbone_options={"alpha": 0.25},
     )
     examples = toy_images(8, size=32)[0]
-    served = serving.load(serving.export(builder.build(), tmp_path / "net", builder=builder, examples=examples))
+    served = serving.load(
+        serving.export(builder.build(), tmp_path / "net", builder=builder, examples=examples, verify="saved_model")
+    )
     assert served.class_names == CLASS_NAMES
     assert builders.ImageClassifier.from_dict(served.metadata["builder"]) == builder
     assert served.predict(examples)["labels"].shape == (8,)
