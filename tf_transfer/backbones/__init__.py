@@ -1,6 +1,6 @@
 """Pretrained networks: raw images in, features out."""
 
-from tf_transfer.backbones.blocks import blocks, find_backbone
+from tf_transfer.backbones.blocks import block_layers, blocks, find_backbone
 from tf_transfer.backbones.loading import load_backbone, names
 from tf_transfer.backbones.preprocessing import preprocess
 from tf_transfer.backbones.reusable import export_reusable, shipped
@@ -12,6 +12,7 @@ __all__ = [
     "APPLICATIONS",
     "PREPROCESSING",
     "TrainableCount",
+    "block_layers",
     "blocks",
     "count_trainable",
     "export_reusable",

@@ -30,6 +30,14 @@ PATTERNS = {
     "resnet": [(r"^conv(\d+)_block(\d+)_", "conv{}_block_{}"), (r"^pool(\d+)_", "transition_{}")],
 }
 
+# In a model of unknown family these belong to the layer in front of them.
+_NORMALIZATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.RMSNormalization,
+)
+
 # Families whose names mark the layer that closes a block, not the layers inside it.
 _CLOSING = {"inception"}
 
@@ -55,7 +63,7 @@ def blocks(model):
     """Returns the names of a model's blocks, from the input to the output.
 
     The families of `keras.applications` are grouped as their papers do ("stem", "block_1", ..., "top"); in any
-    other model each layer that has weights is a block of its own. In a model with a nested backbone (what the
+    other model each layer that has weights is a block, with the normalization behind it. In a model with a nested backbone (what the
     builders return) the blocks are those of the backbone.
 
     Args:
@@ -90,7 +98,7 @@ def block_layers(model):
 def _block_names(layers):
     family, matches = _best_family(layers)
     if family is None:
-        return [layer.name for layer in layers]
+        return _one_a_layer(layers)
     if family in _CLOSING:
         return _until_closed(layers, matches)
     first = next(i for i, match in enumerate(matches) if match)
@@ -99,6 +107,15 @@ def _block_names(layers):
     for i, match in enumerate(matches):
         current = match or current
         names.append("stem" if i < first else "top" if i > last else current)
+    return names
+
+
+def _one_a_layer(layers):
+    names, current = [], None
+    for layer in layers:
+        if layer.weights and not (current and isinstance(layer, _NORMALIZATIONS)):
+            current = layer.name
+        names.append(current)
     return names
 
 

@@ -38,7 +38,7 @@ def export_reusable(model, path, overwrite=False, *, input_scale=255.0):
     Example:
 
     >>> backbone = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()])
-    >>> folder = tft.backbones.reusable.export_reusable(backbone, "module/1")
+    >>> folder = tft.backbones.export_reusable(backbone, "module/1")
     >>> tft.layers.HubLayer(folder, trainable=True)(np.ones((2, 8, 8, 3))).shape
     TensorShape([2, 144])
 
@@ -68,7 +68,7 @@ def shipped(name):
 
     Example:
 
-    >>> tft.backbones.reusable.shipped("mnist_encoder").name
+    >>> tft.backbones.shipped("mnist_encoder").name
     '1'
     """
     found = _shelf()
@@ -153,7 +153,7 @@ def _reusable_object(model, input_spec, input_scale):
         return keras.tree.map_structure(lambda x: tf.cast(x, "float32") if x.dtype.is_floating else x, outputs)
 
     root = tf.train.Checkpoint()
-    root.__call__ = tf.function(run)
+    root.__call__ = tf.function(run, autograph=False)
     for training in (False, True):
         root.__call__.get_concrete_function(input_spec, training=training)
     root.trainable_variables = [variable.value for variable in model.trainable_variables]
@@ -164,4 +164,4 @@ def _reusable_object(model, input_spec, input_scale):
 
 
 def _penalty(variable):
-    return tf.function(lambda: variable.regularizer(variable), input_signature=[])
+    return tf.function(lambda: variable.regularizer(variable), input_signature=[], autograph=False)

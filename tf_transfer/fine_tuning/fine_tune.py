@@ -25,7 +25,7 @@ def fine_tune(
     features_cache=True,
     monitor="val_loss",
     class_weight=None,
-    batch_size=32,
+    batch_size=None,
     steps_per_epoch=None,
     callbacks=(),
     seed=None,
@@ -56,7 +56,7 @@ def fine_tune(
             the images without augmentation. Defaults to True.
         monitor: String, the entry of the logs by which the best weights are chosen. Defaults to "val_loss".
         class_weight: Dict of class index to weight, "balanced", or None. Defaults to None.
-        batch_size: Integer, for arrays, folders and unbatched datasets. Defaults to 32.
+        batch_size: Integer, or None for 32, and for the batches of a `tf.data.Dataset` as they are. Defaults to None.
         steps_per_epoch: Integer, batches of an epoch of an endless dataset. Defaults to None.
         callbacks: Sequence of Keras callbacks; they see the whole model in both phases.
         seed: Integer, of the shuffling. Defaults to None.
@@ -155,9 +155,12 @@ def _prepare(model, data, batch_size, *, shuffle=False, seed=None):
     """Returns batches with labels as the model's loss wants them."""
     single = len(model.inputs) == 1
     shape = tuple(model.inputs[0].shape[1:]) if single else None
-    dataset = as_dataset(data, batch_size=batch_size, input_shape=shape, shuffle=shuffle, seed=seed)
     one_hot = _one_hot(model.loss)
-    return dataset if one_hot is None else match_labels(dataset, model.output_shape[-1], one_hot)
+    num_classes = None if one_hot is None else model.output_shape[-1]
+    dataset = as_dataset(
+        data, batch_size=batch_size, input_shape=shape, num_classes=num_classes, shuffle=shuffle, seed=seed
+    )
+    return dataset if one_hot is None else match_labels(dataset, num_classes, one_hot)
 
 
 def _one_hot(loss):

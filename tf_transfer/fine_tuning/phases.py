@@ -27,7 +27,7 @@ class Phases:
     validation: tf.data.Dataset | None
     class_weight: dict | str | None
     monitor: str
-    batch_size: int
+    batch_size: int | None
     steps: int | None
     callbacks: tuple
     seed: int | None
@@ -85,8 +85,9 @@ class Phases:
                 raise
             self._say(f"Features are not cached: {error}")
             return None
-        batches = train.dataset(self.batch_size, shuffle=True, seed=self.seed)
-        return head, batches, validation and validation.dataset(self.batch_size)
+        batch_size = self.batch_size or _batch_size(self.train)
+        batches = train.dataset(batch_size, shuffle=True, seed=self.seed)
+        return head, batches, validation and validation.dataset(batch_size)
 
     def _fit(self, name, model, train, validation, num_epochs, learning_rate, *, cached=False, decay=None):
         steps = None if cached else self.steps
@@ -111,6 +112,8 @@ class Phases:
             class_weight=self.class_weight,
             callbacks=[*([best] if best else []), *whole],
             verbose=self.verbose,
+            # The streams shuffle themselves; Keras warns when it is asked to.
+            shuffle=False,
         )
         phase = Phase(
             name=name,
@@ -148,6 +151,10 @@ class Phases:
     def _say(self, text):
         if self.verbose:
             print(text)
+
+
+def _batch_size(dataset):
+    return next(len(batch[1]) for batch in dataset.take(1))
 
 
 def _num_batches(dataset):
