@@ -1,0 +1,132 @@
+"""`tf-transfer predict`: image files in, labels and scores out."""
+
+import csv
+import io
+import json
+import os
+import sys
+
+from tf_transfer.cli.exit_codes import ExitCode
+
+NAME = "predict"
+SUMMARY = "classify images with a trained model"
+DESCRIPTION = """\
+Classifies image files with an exported model, or with a .keras file. Results go to the standard output, progress and
+warnings to the error stream."""
+EXAMPLES = """\
+examples:
+  tf-transfer predict saved_models/flowers photo.jpg holiday/
+  tf-transfer predict saved_models/flowers/2 holiday/ --top 3 --output labels.csv
+  tf-transfer predict model.keras photo.jpg --class-names daisy,rose,tulip
+  tf-transfer predict saved_models/flowers holiday/ --format json | jq '.[].label'"""
+WHEN_STOPPED = "Stopped: nothing was written."
+
+_FORMATS = ("table", "csv", "json")
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "model", metavar="MODEL", help="exported model, NAME (newest version) or NAME/1; or a .keras file"
+    )
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", help="image files, and folders with images anywhere below"
+    )
+    parser.add_argument("--top", type=int, default=1, metavar="N", help="how many of the best labels (default: 1)")
+    parser.add_argument("--format", choices=_FORMATS, help="how to write them (default: by --output, else table)")
+    parser.add_argument("--output", metavar="FILE", help="write to a .csv or .json file instead of the screen")
+    parser.add_argument("--class-names", metavar="A,B,...", help="labels of a .keras file, which has none of its own")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="images at once (default: 32)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out images that can't be read")
+
+
+def run(arguments):
+    from tf_transfer.workflow import predict
+
+    layout = _layout(arguments)
+    _check_output(arguments.output)
+    predictions = predict(
+        arguments.model,
+        arguments.images,
+        class_names=_names(arguments.class_names),
+        top_k=arguments.top,
+        batch_size=arguments.batch_size,
+        skip_bad=arguments.skip_bad,
+        verbose=int(sys.stderr.isatty()),
+    )
+    if layout == "table":
+        _print_table(predictions)
+        return ExitCode.SUCCESS
+    text = _csv(predictions) if layout == "csv" else _json(predictions)
+    if arguments.output is None:
+        print(text, end="")
+    else:
+        with open(arguments.output, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+    return ExitCode.SUCCESS
+
+
+def _layout(arguments):
+    if arguments.output is None:
+        return arguments.format or "table"
+    suffix = os.path.splitext(arguments.output)[1].lstrip(".")
+    layout = arguments.format or suffix
+    if layout not in ("csv", "json"):
+        raise ValueError(f"--output must end in .csv or .json, or come with --format. Received: {arguments.output!r}.")
+    return layout
+
+
+def _check_output(path):
+    if path is None:
+        return
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"--output must be a file, but {path!r} is a folder.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"--output can't be written: {folder!r} is no folder or not writable.")
+
+
+def _names(text):
+    return None if text is None else [name.strip() for name in text.split(",")]
+
+
+def _print_table(predictions):
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("file", "label", box=None, pad_edge=False)
+    table.add_column("score", justify="right")
+    more = max(len(row.top) for row in predictions) > 1
+    if more:
+        table.add_column("then")
+    for row in predictions:
+        cells = [row.file, row.label, f"{row.score:.3f}"]
+        cells += [", ".join(f"{label} {score:.3f}" for label, score in row.top[1:])] if more else []
+        # As text, so that brackets in a file's name are not taken for markup.
+        table.add_row(*(Text(cell, overflow="fold") for cell in cells))
+    Console().print(table)
+
+
+def _csv(predictions):
+    num_top = max(len(row.top) for row in predictions)
+    header = [name for place in range(2, num_top + 1) for name in (f"label_{place}", f"score_{place}")]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["file", "label", "score", *header])
+    for row in predictions:
+        more = [cell for label, score in row.top[1:] for cell in (label, f"{score:.6g}")]
+        writer.writerow([row.file, row.label, f"{row.score:.6g}", *more])
+    return buffer.getvalue()
+
+
+def _json(predictions):
+    rows = [
+        {
+            "file": row.file,
+            "label": row.label,
+            "score": row.score,
+            "top": [{"label": label, "score": score} for label, score in row.top],
+        }
+        for row in predictions
+    ]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

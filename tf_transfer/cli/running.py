@@ -1,0 +1,57 @@
+"""Runs a command and turns what happens into sentences and an exit code."""
+
+import contextlib
+import sys
+import traceback
+import warnings
+
+from tf_transfer import _checks
+from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.parser import build_parser
+
+
+def main(argv=None):
+    """Runs `tf-transfer` with a list of arguments, those of the process by default, and returns the exit code.
+
+    Args:
+        argv: List of strings, or None.
+
+    Returns:
+        Integer: 0 when all went well, 1 for input that can't be used, 2 for a command that can't be read (raised as
+        `SystemExit`, by `argparse`), 3 for an accuracy below `--min-accuracy`, 130 after Ctrl-C.
+    """
+    arguments, unknown = build_parser().parse_known_args(argv)
+    if unknown:
+        arguments.usage_error(f"unknown: {' '.join(unknown)}.{_checks.did_you_mean(unknown[0], arguments.flags)}")
+    with _warnings_in_sentences():
+        try:
+            return arguments.run(arguments)
+        except (ValueError, OSError, TypeError, RuntimeError) as error:
+            if getattr(arguments, "debug", False):
+                traceback.print_exc()
+            _say(f"error: {_sentence(error)}")
+            return ExitCode.BAD_INPUT
+        except KeyboardInterrupt as stop:
+            _say(f"\n{stop or arguments.when_stopped}")
+            return ExitCode.INTERRUPTED
+
+
+def _sentence(error):
+    # What the operating system says alone is a number in brackets and a file at the end.
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename!r}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _warnings_in_sentences():
+    """Shows warnings without the place in the code that they come from, which means nothing to who calls a command."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}")
+        yield

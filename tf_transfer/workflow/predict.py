@@ -1,0 +1,149 @@
+"""Image files in, labels and scores out, through an exported model or a saved Keras model."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_transfer import _checks
+from tf_transfer.data import image_files
+from tf_transfer.data.image_files import missing
+from tf_transfer.layers import load_model
+from tf_transfer.serving import load
+from tf_transfer.serving.signatures import Contract
+
+
+class Prediction(NamedTuple):
+    """What a classifier says about one image.
+
+    Attributes:
+        file: String, the image.
+        label: String, the class with the highest score; for models that give several labels all of those with a score
+            of at least 0.5, separated by commas, which may be none.
+        score: Float in [0, 1], the highest score.
+        top: Tuple of (label, score) pairs, the highest scores first.
+    """
+
+    file: str
+    label: str
+    score: float
+    top: tuple
+
+
+def predict(model, images, *, class_names=None, top_k=3, batch_size=32, skip_bad=False, verbose=1):
+    """Classifies image files.
+
+    Files go through the model as they are: it decodes and scales them itself, as it does when it is served.
+
+    Args:
+        model: String or path: an exported model (NAME, of which the newest version is taken, or NAME/VERSION), or a
+            `.keras` file.
+        images: A path or a list of paths of image files and folders, which are searched with their subfolders.
+        class_names: List of strings, for models that don't know them: a `.keras` file does not. Defaults to what an
+            export recorded, else "0", "1", ...
+        top_k: Integer, how many of the highest scores to give. Defaults to 3.
+        batch_size: Integer, how many images go through the model at once. Defaults to 32.
+        skip_bad: Boolean, whether to leave out images that can't be read, with a warning, instead of raising.
+            Defaults to False.
+        verbose: 0 or 1, whether to show a progress bar (on the error stream). Defaults to 1.
+
+    Returns:
+        List of `Prediction`, one an image: in the order of `images`, those of a folder sorted.
+
+    Raises:
+        FileNotFoundError: When the model or an image is not there.
+        ValueError: When the model is no classifier of images, or some images can't be read.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2, "softmax")])
+    >>> model.save("model.keras")
+    >>> keras.utils.save_img("photo.png", np.zeros((9, 9, 3)), scale=False)
+    >>> predict("model.keras", "photo.png", class_names=["cat", "dog"], verbose=0)
+    [Prediction(file='photo.png', label='cat', score=0.5, top=(('cat', 0.5), ('dog', 0.5)))]
+    """
+    _checks.integer(top_k, "top_k", 1)
+    _checks.integer(batch_size, "batch_size", 1)
+    model = _existing(model)
+    files = image_files(images, skip_bad=skip_bad)
+    run, names = (_keras_model if model.is_file() else _exported_model)(model, class_names)
+    predictions = []
+    with _progress(len(files), verbose) as advance:
+        for start in range(0, len(files), batch_size):
+            batch = files[start : start + batch_size]
+            outputs = run([Path(file).read_bytes() for file in batch])
+            predictions += _read_outputs(batch, outputs, names, top_k)
+            advance(len(batch))
+    return predictions
+
+
+def _existing(model):
+    path = Path(model)
+    if not path.exists():
+        raise FileNotFoundError(missing(path, "model"))
+    if path.is_file() and path.suffix not in (".keras", ".h5"):
+        raise ValueError(f"A model is an exported folder or a .keras file. Received: {str(path)!r}.")
+    return path
+
+
+def _exported_model(path, class_names):
+    served = load(path)
+    if "serving_bytes" not in served.signatures:
+        raise ValueError(
+            f"{served.path!r} was exported without the signature 'serving_bytes', so it takes no image files. Its "
+            f"signatures are {sorted(served.signatures)}; see `tft.serving.load`."
+        )
+    recorded = served.class_names
+    if class_names is not None and recorded is not None and list(class_names) != list(recorded):
+        raise ValueError(f"The export has its own class names: {list(recorded)}. Received: {list(class_names)}.")
+    return served.predict_bytes, recorded or class_names
+
+
+def _keras_model(path, class_names):
+    # The same code that an export serves, so that a file and its export say the same.
+    contract = Contract(load_model(path, compile=False), class_names)
+    if contract.image_size is None:
+        shapes = [tuple(spec.shape) for spec in contract.inputs]
+        raise ValueError(f"{str(path)!r} takes no images of one size and 1, 3 or 4 channels; it takes {shapes}.")
+    serve = tf.function(contract.serve_bytes, input_signature=[tf.TensorSpec((None,), tf.string)])
+
+    def run(contents):
+        outputs = {name: value.numpy() for name, value in serve(tf.constant(contents)).items()}
+        if "labels" in outputs:
+            outputs["labels"] = np.char.decode(outputs["labels"].astype("S"), "utf-8")
+        return outputs
+
+    return run, contract.class_names
+
+
+def _read_outputs(files, outputs, names, top_k):
+    if "scores" not in outputs:
+        raise ValueError(f"The model is no classifier: it gives {sorted(outputs)} and no 'scores'.")
+    scores, labels = outputs["scores"], outputs.get("labels")
+    if labels is not None and scores.shape[1] == 1 and len(names) == 2:
+        # One score says how likely the second of two classes is.
+        scores = np.concatenate([1 - scores, scores], axis=1)
+    names = list(names) if names is not None else [str(index) for index in range(scores.shape[1])]
+    if len(names) != scores.shape[1]:
+        raise ValueError(f"The model has {scores.shape[1]} classes. Received {len(names)} class names: {names}.")
+    predictions = []
+    for row, file in enumerate(files):
+        order = np.argsort(-scores[row], kind="stable")
+        label = names[order[0]] if labels is None else ", ".join(filter(None, np.atleast_1d(labels[row]).tolist()))
+        top = tuple((names[index], float(scores[row, index])) for index in order[:top_k])
+        predictions.append(Prediction(os.fspath(file), label, float(scores[row, order[0]]), top))
+    return predictions
+
+
+@contextlib.contextmanager
+def _progress(total, verbose):
+    """Yields a function that moves the bar."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not verbose) as bar:
+        task = bar.add_task("Predicting", total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,223 @@
+"""From a folder of images to a served classifier, in one call."""
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+import warnings
+
+import keras
+
+from tf_transfer.analysis import ClassifierEvaluation, evaluate_classifier
+from tf_transfer.backbones import APPLICATIONS, load_backbone
+from tf_transfer.builders import ImageClassifier
+from tf_transfer.data import ImageFolder
+from tf_transfer.fine_tuning import FineTuningHistory, fine_tune
+from tf_transfer.serving import export
+from tf_transfer.serving.versions import check_target
+
+_DEFAULT_SPLIT = 0.2
+_NUM_EXAMPLES = 16
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainResult:
+    """What came out of a training run.
+
+    Attributes:
+        model: The trained `keras.Model`.
+        builder: The `tft.ImageClassifier` that made it.
+        history: The `FineTuningHistory`.
+        evaluation: The `tft.analysis.ClassifierEvaluation` on the validation images.
+        passed: Boolean, whether the accuracy reached `min_accuracy`; True when none was asked for.
+        saved_model: String, the `.keras` file, or None.
+        export_path: String, the version folder of the served model, or None.
+    """
+
+    model: keras.Model
+    builder: ImageClassifier
+    history: FineTuningHistory
+    evaluation: ClassifierEvaluation
+    passed: bool = True
+    saved_model: str | None = None
+    export_path: str | None = None
+
+    @property
+    def accuracy(self):
+        """The share of validation images that were classified right."""
+        return self.evaluation.accuracy
+
+    @property
+    def class_names(self):
+        """List of strings, the classes in the order of the model's scores."""
+        return list(self.builder.class_names)
+
+
+def train(config, *, callbacks=(), verbose=1):
+    """Trains an image classifier on a folder per class, measures it, and exports it for serving.
+
+    What can be told from the configuration and the folders is told first: names, sizes, paths, and images that can't
+    be read. Then the two phases of `tft.fine_tune` run, the model is measured on the validation images, and, when it
+    reached `min_accuracy`, saved and exported.
+
+    Args:
+        config: A `TrainConfig`.
+        callbacks: Sequence of Keras callbacks. Defaults to none.
+        verbose: 0, 1 (one bar an epoch) or 2 (one line an epoch), as in `fit`. Defaults to 1.
+
+    Returns:
+        A `TrainResult`. When `min_accuracy` was missed, `passed` is False and nothing was saved or exported.
+
+    Raises:
+        ValueError: For input that can't be trained on.
+        OSError: For folders and files that can't be read, and places that can't be written to.
+
+    Example:
+
+    >>> for name in ("dark", "light"):
+    ...     for i in range(5):
+    ...         os.makedirs(f"photos/{name}", exist_ok=True)
+    ...         pixels = np.full((32, 32, 3), 40 * i + (80 if name == "light" else 0))
+    ...         keras.utils.save_img(f"photos/{name}/{i}.png", pixels, scale=False)
+    >>> config = tft.workflow.TrainConfig.from_dict({
+    ...     "images": "photos", "weights": "none", "image_size": 32, "backbone_options": {"alpha": 0.35},
+    ...     "freeze_epochs": 1, "epochs": 0, "export": "saved_models/light"})
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # weights="none" is for examples and tests
+    ...     result = train(config, verbose=0)
+    >>> result.class_names, result.export_path
+    (['dark', 'light'], 'saved_models/light/1')
+    """
+    _check_targets(config)
+    shape = _input_shape(config)
+    _check_backbone(config, shape)
+    training, validation = _read_folders(config, shape)
+    builder = config.make_builder(training.class_names, shape)
+    class_weight = _class_weight(config, training.class_names)
+    model = builder.build()
+    if verbose:
+        print(_describe(builder, training, validation))
+    history = fine_tune(
+        model,
+        training,
+        validation_data=validation,
+        freeze_epochs=config.freeze_epochs,
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        fine_tuning_rate=config.fine_tuning_rate,
+        layer_decay=config.layer_decay,
+        batch_norm=builder.batch_norm,
+        features_cache=config.features_cache or False,
+        class_weight=class_weight,
+        batch_size=config.batch_size,
+        callbacks=callbacks,
+        seed=config.seed,
+        verbose=verbose,
+    )
+    evaluation = evaluate_classifier(model, validation, builder.class_names, batch_size=config.batch_size)
+    result = TrainResult(model, builder, history, evaluation)
+    if config.min_accuracy is not None and evaluation.accuracy < config.min_accuracy:
+        return dataclasses.replace(result, passed=False)
+    return _keep(config, result, validation)
+
+
+def _check_targets(config):
+    """Raises when what the run is to write could not be written."""
+    if config.export is not None:
+        check_target(config.export)
+    if config.save_model is None:
+        return
+    path = os.path.abspath(config.save_model)
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"`save_model` must be a file, but {path!r} is a folder.")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"`save_model`: there is no folder {folder!r} to write {os.path.basename(path)!r} to.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(f"`save_model`: cannot write in {folder!r}: no permission.")
+
+
+def _input_shape(config):
+    """Returns (height, width, channels): as configured, else as the backbone was trained."""
+    name = config.builder.get("backbone", ImageClassifier.backbone)
+    if name in APPLICATIONS:
+        default = (APPLICATIONS[name].default_size,) * 2 + (3,)
+    elif config.image_size and config.channels:
+        default = ()
+    else:
+        default = load_backbone(name).input_shape[1:]
+    return (*(config.image_size or default[:2]), config.channels or default[-1])
+
+
+def _check_backbone(config, shape):
+    """Raises for a backbone that could not be built, before images are read or weights downloaded."""
+    name = config.builder.get("backbone", ImageClassifier.backbone)
+    weights = config.builder.get("weights", ImageClassifier.weights)
+    entry = APPLICATIONS.get(name)
+    if entry is None:
+        return
+    own_weights = weights not in (None, "imagenet")
+    if min(shape[:2]) < entry.smallest_size or (own_weights and not os.path.isfile(weights)):
+        # It refuses in its own words, at once.
+        load_backbone(name, weights, shape)
+    if weights is None:
+        warnings.warn(
+            f"weights=none starts {name!r} from random numbers: nothing is transferred. To train from scratch, let "
+            "everything train at a higher rate: trainable=true, freeze_epochs=0, fine_tuning_rate=1e-3.",
+            stacklevel=3,
+        )
+
+
+def _read_folders(config, shape):
+    options = {"channels": shape[-1], "skip_bad": config.skip_bad}
+    folder = ImageFolder(config.images, shape[:2], class_names=config.builder.get("class_names"), **options)
+    if config.validation is None:
+        return folder.split(config.validation_split or _DEFAULT_SPLIT, config.seed)
+    return folder, ImageFolder(config.validation, shape[:2], class_names=folder.class_names, **options)
+
+
+def _class_weight(config, class_names):
+    """Returns weights by index from weights by name."""
+    weights = config.class_weight
+    if not isinstance(weights, dict):
+        return weights
+    if set(weights) != set(class_names):
+        raise ValueError(f"`class_weight` must have a weight for each of {class_names}. Received: {weights}.")
+    return {index: weights[name] for index, name in enumerate(class_names)}
+
+
+def _describe(builder, training, validation):
+    height, width, channels = builder.input_shape
+    return (
+        f"{len(builder.class_names)} classes, {len(training)} images to train on and {len(validation)} to measure on, "
+        f"scaled to {height} x {width} pixels, {channels} channels; backbone {builder.backbone}"
+    )
+
+
+def _keep(config, result, validation):
+    """Saves and exports, whichever is asked for, and returns the result with the places."""
+    if config.save_model is not None:
+        _save(result.model, os.fspath(config.save_model))
+        result = dataclasses.replace(result, saved_model=os.fspath(config.save_model))
+    if config.export is not None:
+        examples = validation.examples(_NUM_EXAMPLES)
+        try:
+            path = export(result.model, config.export, class_names=result.class_names, examples=examples)
+        except KeyboardInterrupt as stop:
+            kept = f"{result.saved_model} is saved" if result.saved_model else "no model was saved"
+            raise KeyboardInterrupt(f"Stopped while exporting: nothing was exported, {kept}.") from stop
+        result = dataclasses.replace(result, export_path=path)
+    return result
+
+
+def _save(model, path):
+    # A file that is there is replaced by a whole one or not at all.
+    folder = tempfile.mkdtemp(prefix=".tmp-", dir=os.path.dirname(os.path.abspath(path)))
+    draft = os.path.join(folder, "model.keras")
+    try:
+        model.save(draft)
+        os.replace(draft, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(draft)
+        os.rmdir(folder)
