@@ -389,6 +389,12 @@ def _(find_learning_rate):
     check_refuses(lambda: find_learning_rate(3, (images(), np.arange(8) % 3)), "Received")
 
 
+@row("fine_tuning.LearningRateSearch")
+def _(learning_rate_search):
+    flat = learning_rate_search(np.geomspace(1e-5, 1.0, 20), np.ones(20), diverged=False)
+    check_refuses(lambda: flat.suggestion, "fell at no rate", "`max_rate`")
+
+
 @row("fine_tuning.GradualUnfreezing")
 def _(gradual_unfreezing):
     def model():

@@ -185,8 +185,12 @@ def test_what_cannot_be_searched_is_said():
         find_learning_rate(model, data, min_rate=1.0, max_rate=0.1)
     with pytest.raises(ValueError, match="`num_steps` must be an integer of at least 10"):
         find_learning_rate(model, data, num_steps=3)
-    with pytest.raises(ValueError, match="must be compiled"):
+    with pytest.raises(ValueError, match="must be a compiled"):
         find_learning_rate(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), data)
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="must be built"):
+        find_learning_rate(unbuilt, data)
     model.trainable = False
     with pytest.raises(ValueError, match="no trainable weights"):
         find_learning_rate(model, data)

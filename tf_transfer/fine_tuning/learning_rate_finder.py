@@ -86,7 +86,7 @@ class LearningRateSearch:
         axes.plot(self.rates, smoothed, color="C0", linewidth=2, label="smoothed")
         with contextlib.suppress(ValueError):
             axes.axvline(self.suggestion, color="C3", linestyle="--", label=f"suggestion {self.suggestion:.1e}")
-        low, high = smoothed.min(), max(smoothed[: smoothed.argmin() + 1].max(), self._plateau)
+        low, high = self.losses.min(), max(smoothed[: smoothed.argmin() + 1].max(), self._plateau)
         margin = 0.15 * (high - low) or 0.1
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss", title="Learning rate range test")
         axes.set_ylim(low - margin, high + 3 * margin)
@@ -159,7 +159,9 @@ def find_learning_rate(
 
 def _check_model(model):
     if not getattr(model, "compiled", False) or model.optimizer is None:
-        raise ValueError("`model` must be compiled: call `model.compile(optimizer, loss)` first.")
+        raise ValueError(
+            f"`model` must be a compiled `keras.Model`. Received: {model!r}. Call `model.compile(...)` first."
+        )
     if isinstance(model.optimizer, keras.optimizers.MultiOptimizer):
         raise ValueError("A `MultiOptimizer` has several learning rates. Compile with one optimizer for the search.")
     if not model.built:
