@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import importlib
 import inspect
+import pkgutil
 import tempfile
 
 import keras
@@ -31,13 +33,17 @@ def row(name, example_in=None):
     return register
 
 
+def room(name):
+    return importlib.import_module(f"tf_transfer.{name}")
+
+
 def public(name):
-    return functools.reduce(getattr, name.split("."), tft)
+    return getattr(room(name.split(".")[0]), name.split(".")[1])
 
 
 def public_names():
-    rooms = [name for name in dir(tft) if inspect.ismodule(getattr(tft, name))]
-    return sorted(f"{room}.{name}" for room in rooms for name in public(room).__all__)
+    rooms = [module.name for module in pkgutil.iter_modules(tft.__path__) if not module.name.startswith("_")]
+    return sorted(f"{name}.{thing}" for name in rooms for thing in room(name).__all__)
 
 
 def uncovered(names, rows):
@@ -164,6 +170,13 @@ def _(trainable_count):
     assert trainable_count(1, 2)._fields == ("trainable", "total")
 
 
+@row("backbones.reinitialize")
+def _(reinitialize):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    first, second = (reinitialize(model, seed).get_weights()[0] for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
 @row("backbones.export_reusable")
 def _(export_reusable):
     check_refuses(lambda: export_reusable(3, f"{folder()}/reusable"), "Received")
@@ -201,6 +214,10 @@ def _(image_classifier):
         num_classes=3, backbone=backbone_file(), weights=None, hidden_units=[5], dropout=0.1, l2=1e-4, trainable=True
     )
     contracts.check_builder(builder, images(), np.arange(8) % 3, "image", "scores")
+    frozen = dataclasses.replace(builder, trainable=False)
+    assert len(builder.build().trainable_weights) > len(frozen.build().trainable_weights), (
+        "trainable=True trains no more"
+    )
     several = dataclasses.replace(builder, multi_label=True, augmentation=None, class_names=["a", "b", "c"])
     contracts.check_builder(several, images(), np.eye(3)[np.arange(8) % 3], "image", "scores")
     check_refuses(lambda: image_classifier(num_classes=1), "`num_classes`", "at least 2")
@@ -306,6 +323,12 @@ def _(as_dataset):
     check_refuses(lambda: as_dataset((images(), np.arange(8)), batch_size=0), "`batch_size`", "at least 1")
 
 
+@row("data.hold_out")
+def _(hold_out):
+    check_refuses(lambda: hold_out((images(), np.arange(7)), 0.25), "8", "7")
+    check_refuses(lambda: hold_out((images(), np.arange(8) % 2), 1.5), "1.5")
+
+
 @row("data.ImageFolder")
 def _(image_folder):
     check_refuses(lambda: image_folder("no/such/folder", (8, 8)), "no/such/folder")
@@ -409,6 +432,30 @@ def _(gradual_unfreezing):
     check_refuses(lambda: gradual_unfreezing(batch_norm="frosen"), "Did you mean 'frozen'?")
 
 
+@row("fine_tuning.Phase", example_in="fine_tuning.fine_tune")
+def _(phase):
+    assert phase.__dataclass_params__.frozen
+
+
+@row("fine_tuning.FineTuningHistory", example_in="fine_tuning.fine_tune")
+def _(fine_tuning_history):
+    check_refuses(lambda: fine_tuning_history().plot(["loss"]), "['loss']", "history")
+
+
+@row("fine_tuning.warmup_cosine")
+def _(warmup_cosine):
+    schedule = warmup_cosine(0.5, num_steps=10, warmup=0.0)
+    assert np.isclose(float(schedule(0)), 0.5)
+    assert np.isclose(float(schedule(10)), 0.0)
+
+
+@row("fine_tuning.layer_decay_optimizer")
+def _(layer_decay_optimizer):
+    model = tft.ImageClassifier(num_classes=3, backbone=backbone_file(), weights=None, trainable=True).build()
+    optimizer = layer_decay_optimizer(model, keras.optimizers.SGD, 0.5, 0.1)
+    assert sorted(round(float(inner.learning_rate), 6) for inner in optimizer.optimizers) == [0.05, 0.5]
+
+
 @row("fine_tuning.FeatureCache")
 def _(feature_cache):
     cache = feature_cache(f"{folder()}/features")
@@ -485,6 +532,53 @@ def _(verification):
 @row("serving.latest_version")
 def _(latest_version):
     check_refuses(lambda: latest_version("no/such/folder"), "no/such/folder")
+
+
+# workflow and cli
+
+
+@row("workflow.TrainConfig")
+def _(train_config):
+    check_refuses(lambda: train_config.from_dict({"images": "x", "droput": 0.1}), "Did you mean 'dropout'?")
+    check_refuses(lambda: train_config.from_dict({"epochs": 3}), "`images`")
+    check_refuses(lambda: train_config(images="x", epochs=-1), "`epochs`")
+
+
+@row("workflow.train")
+def _(train):
+    missing = tft.workflow.TrainConfig(images="no/such/folder", builder={"weights": None})
+    check_refuses(lambda: train(missing, verbose=0), "no/such/folder")
+
+
+@row("workflow.TrainResult", example_in="workflow.train")
+def _(train_result):
+    assert train_result.__dataclass_params__.frozen
+
+
+@row("workflow.predict")
+def _(predict):
+    check_refuses(lambda: predict("no_such_model", "photo.png"), "no_such_model")
+    check_refuses(lambda: predict(__file__, "photo.png"), ".keras file")
+
+
+@row("workflow.Prediction", example_in="workflow.predict")
+def _(prediction):
+    assert prediction._fields == ("file", "label", "score", "top")
+
+
+@row("workflow.run_demo")
+def _(run_demo):
+    check_refuses(lambda: run_demo(seeds=[-1], verbose=0), "`seeds`", "at least 0")
+
+
+@row("workflow.DemoResult", example_in="workflow.run_demo")
+def _(demo_result):
+    assert demo_result.__dataclass_params__.frozen
+
+
+@row("cli.main")
+def _(main):
+    assert main(["predict", "no_such_model", "photo.png"]) == 1
 
 
 # The rows, run
