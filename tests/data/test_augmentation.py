@@ -81,6 +81,20 @@ def test_seed_repeats_the_stream_although_batches_run_in_parallel():
         np.testing.assert_array_equal(stream(), first)
 
 
+def test_layers_of_a_recipe_draw_each_for_itself():
+    twice = [keras.layers.RandomFlip("horizontal"), keras.layers.RandomFlip("horizontal")]
+    images, *_ = epoch(augment(source(), twice, seed=0))
+    changed = [not np.array_equal(image, original) for image, original in zip(images, X, strict=True)]
+    assert 4 < sum(changed) < 20
+
+
+@pytest.mark.parametrize("recipe", MIXED)
+def test_mixing_comes_after_the_standard_changes(recipe):
+    kinds = [type(layer) for layer in recipe_layers(recipe)]
+    assert kinds[:-1] == [type(layer) for layer in recipe_layers("standard")]
+    assert kinds[-1] is {"mixup": keras.layers.MixUp, "cutmix": keras.layers.CutMix}[recipe]
+
+
 def test_without_a_seed_streams_differ_and_the_global_generator_stays():
     state = tf.random.get_global_generator().state.numpy().tolist()
     streams = [epoch(augment(source(), "flip"))[0] for _ in range(2)]

@@ -34,12 +34,23 @@ def balanced_class_weight(labels, num_classes):
 
 
 def check_labels(labels, num_classes):
-    """Returns labels as an int64 array of shape (num_examples,), else raises a `ValueError` that names the wrong one.
+    """Brings labels to one form and names the first that is wrong.
 
     Args:
         labels: Whole numbers of shape (num_examples,) or (num_examples, 1), or one-hot rows of
             shape (num_examples, num_classes).
-        num_classes: Integer, the number of classes.
+        num_classes: Integer, at least 2, the number of classes.
+
+    Returns:
+        An int64 array of shape (num_examples,).
+
+    Raises:
+        ValueError: If a label is no integer from 0 to num_classes - 1, or there is none.
+
+    Example:
+
+    >>> check_labels([[0.0, 1.0], [1.0, 0.0]], num_classes=2).tolist()
+    [1, 0]
     """
     num_classes = _checks.integer(num_classes, "num_classes", minimum=2)
     labels = np.asarray(labels)
