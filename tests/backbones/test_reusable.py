@@ -220,6 +220,15 @@ def test_shipped_encoder_knows_digits_it_has_never_seen(training_script):
     assert figures["digits_probe_accuracy_untrained"] < mean - 0.05
 
 
+def test_readme_has_the_figures_of_the_shipped_encoder(training_script):
+    folder = ROOT / "saved_models/mnist_encoder"
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    assert training_script.render(figures, readme) == readme
+    assert "| seed | 1 |" in training_script.render({"seed": 1}, readme)
+    assert figures["mnist_test_accuracy"] > 0.99 and figures["parameters"] == 91024
+
+
 def test_augmentation_is_repeatable_and_stays_in_range(training_script):
     images = np.random.default_rng(0).uniform(size=(4, 28, 28, 1)).astype("float32")
     first, again, other = (training_script.augment(images, [0, step]).numpy() for step in (1, 1, 2))

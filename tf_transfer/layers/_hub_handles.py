@@ -39,7 +39,7 @@ def resolve_handle(handle):
 
     Example:
 
-    >>> from tf_transfer.backbones.reusable import shipped
+    >>> from tf_transfer.backbones import shipped
     >>> folder = shipped("mnist_encoder")
     >>> tft.layers.resolve_handle(folder) == str(folder)
     True

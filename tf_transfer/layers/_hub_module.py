@@ -25,7 +25,7 @@ def load_module(folder, handle):
         raise ValueError(
             f"handle={handle!r} is a SavedModel for serving (signatures {signatures}), not a reusable one: it has no "
             "`__call__`. `keras.layers.TFSMLayer` runs such a signature without training it; to train, write the "
-            "model again as a reusable one with `tf_transfer.backbones.reusable.export_reusable`."
+            "model again as a reusable one with `tf_transfer.backbones.export_reusable`."
         )
     if not concrete_functions(module):
         raise ValueError(

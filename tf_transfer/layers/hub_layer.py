@@ -47,7 +47,7 @@ class HubLayer(keras.layers.Layer):
 
     Example:
 
-    >>> from tf_transfer.backbones.reusable import shipped
+    >>> from tf_transfer.backbones import shipped
     >>> layer = tft.layers.HubLayer(shipped("mnist_encoder"), trainable=True)
     >>> model = keras.Sequential([keras.Input((28, 28, 1)), layer, keras.layers.Dense(10)])
     >>> model.output_shape
