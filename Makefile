@@ -34,12 +34,13 @@ format: $(READY)  ## let ruff lay the code out
 doctest: $(READY)  ## the examples in the docstrings
 	$(PYTEST) --doctest-modules -n $(WORKERS) --dist loadfile tf_transfer
 
-benchmarks: $(READY)  ## run every benchmark (hours; stops and resumes), then the tables
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+benchmarks: $(READY)  ## run every benchmark on TF_TRANSFER_DATA (hours; stops and resumes), then the tables
+	@set -e; for script in $(filter-out %/common.py %/tables.py,$(wildcard benchmarks/*.py)); do \
+	  echo "$$script"; $(BIN)/python "$$script"; done
 	$(MAKE) docs
 
-docs: $(READY)  ## render the tables of docs/ from the benchmarks' results
-	$(BIN)/python docs/render.py
+docs: $(READY)  ## render the tables of docs/ from the results of the benchmarks
+	$(BIN)/python benchmarks/tables.py
 
 notebooks: $(READY)  ## make tutorials/*.ipynb from tutorials/*.py
 	$(BIN)/jupytext --to ipynb tutorials/*.py
