@@ -117,7 +117,9 @@ def test_efficientnet_weights_survive_being_saved_and_loaded_by_us(tmp_path):
     first.save_weights(tmp_path / "ours.weights.h5")
     second = tft.load_backbone("efficientnet_b0", str(tmp_path / "ours.weights.h5"), (32, 32, 3))
     images = np.random.default_rng(1).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
-    np.testing.assert_allclose(second.predict(images, verbose=0), first.predict(images, verbose=0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        second.predict(images, verbose=0), first.predict(images, verbose=0), rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,12 +146,14 @@ def test_one_channel_sums_the_first_kernel(tmp_path):
     rgb.save_weights(tmp_path / "rgb.weights.h5")
     gray = tft.load_backbone("mobilenet_v2", str(tmp_path / "rgb.weights.h5"), (32, 32, 1), alpha=0.35)
     kernel = rgb.get_layer("Conv1").kernel.numpy()
-    np.testing.assert_allclose(gray.get_layer("Conv1").kernel.numpy()[:, :, 0], kernel.sum(axis=2), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        gray.get_layer("Conv1").kernel.numpy()[:, :, 0], kernel.sum(axis=2), rtol=1e-5, atol=1e-7
+    )
 
 
 class TestErrors:
     def test_too_small(self):
-        with pytest.raises(ValueError, match="at least 71 x 71 pixels.*xception|xception.*at least 71 x 71 pixels"):
+        with pytest.raises(ValueError, match=r"at least 71 x 71 pixels.*xception|xception.*at least 71 x 71 pixels"):
             tft.load_backbone("xception", None, (64, 64, 3))
 
     def test_fixed_size(self):
@@ -157,7 +161,7 @@ class TestErrors:
             tft.load_backbone("nasnet_mobile", "imagenet", (96, 96, 3))
 
     def test_unknown_option(self):
-        with pytest.raises(ValueError, match="no field 'alhpa'.*Did you mean 'alpha'"):
+        with pytest.raises(ValueError, match=r"no field 'alhpa'.*Did you mean 'alpha'"):
             tft.load_backbone("mobilenet_v2", None, (32, 32, 3), alhpa=0.35)
 
     def test_offline_weights_are_a_sentence(self, monkeypatch):
@@ -165,5 +169,5 @@ class TestErrors:
             raise Exception("URL fetch failure on https://example.invalid: None -- unreachable")
 
         monkeypatch.setattr("keras.src.applications.mobilenet_v2.file_utils.get_file", fail)
-        with pytest.raises(OSError, match="could not be downloaded.*weights=None"):
+        with pytest.raises(OSError, match=r"could not be downloaded.*weights=None"):
             tft.load_backbone("mobilenet_v2", "imagenet", (224, 224, 3))

@@ -12,7 +12,8 @@ EXPECTED = {
     "mobilenet_v3_small": ["stem", *[f"block_{i}" for i in range(1, 11)], "top"],
     "vgg16": [f"block_{i}" for i in range(1, 6)],
     "resnet50": [
-        "stem", *[f"conv{stage}_block_{i}" for stage, count in zip((2, 3, 4, 5), (3, 4, 6, 3)) for i in range(1, count + 1)]
+        "stem",
+        *[f"conv{stage}_block_{i}" for stage, count in {2: 3, 3: 4, 4: 6, 5: 3}.items() for i in range(1, count + 1)],
     ],
     "xception": [f"block_{i}" for i in range(1, 15)],
     "inception_v3": ["stem", *[f"mixed_{i}" for i in range(11)]],

@@ -14,14 +14,18 @@ def functional():
 
 
 def sequential():
-    return keras.Sequential([keras.Input((16, 16, 3)), small_backbone(), keras.layers.Dropout(0.5), keras.layers.Dense(3)])
+    return keras.Sequential(
+        [keras.Input((16, 16, 3)), small_backbone(), keras.layers.Dropout(0.5), keras.layers.Dense(3)]
+    )
 
 
 @pytest.mark.parametrize("make", [functional, sequential])
 def test_two_parts_equal_the_whole(make):
     model = make()
     # The builder's logits start at zero, which would make any features equal.
-    model.set_weights([np.random.default_rng(i).normal(0.2, 0.3, w.shape) ** 2 for i, w in enumerate(model.get_weights())])
+    model.set_weights(
+        [np.random.default_rng(i).normal(0.2, 0.3, w.shape) ** 2 for i, w in enumerate(model.get_weights())]
+    )
     encoder, head = split_at_backbone(model)
     x, _ = colour_images(6)
     features = encoder.predict(x, verbose=0)

@@ -65,7 +65,9 @@ def test_training_moves_what_was_chosen_and_nothing_else(batch_norm):
     before = {variable.path: variable.numpy() for variable in model.weights}
     x, y = colour_images(32)
     model.fit(x, y, epochs=2, verbose=0)
-    moved = {variable.path.split("/")[0] for variable in model.weights if not np.array_equal(before[variable.path], variable)}
+    moved = {
+        variable.path.split("/")[0] for variable in model.weights if not np.array_equal(before[variable.path], variable)
+    }
     moved -= {path.split("/")[0] for path in before if "seed" in path}
     expected = {"conv_1", "conv_2", "logits"} | ({"bn_1", "bn_2"} if batch_norm == "trainable" else set())
     assert moved == expected

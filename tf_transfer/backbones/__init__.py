@@ -3,6 +3,7 @@
 from tf_transfer.backbones.blocks import block_layers, blocks, find_backbone
 from tf_transfer.backbones.loading import load_backbone, names
 from tf_transfer.backbones.preprocessing import preprocess
+from tf_transfer.backbones.reinitializing import reinitialize
 from tf_transfer.backbones.reusable import export_reusable, shipped
 from tf_transfer.backbones.splitting import split_at_backbone
 from tf_transfer.backbones.table import APPLICATIONS, PREPROCESSING
@@ -20,6 +21,7 @@ __all__ = [
     "load_backbone",
     "names",
     "preprocess",
+    "reinitialize",
     "set_trainable",
     "shipped",
     "split_at_backbone",

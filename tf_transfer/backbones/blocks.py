@@ -63,8 +63,8 @@ def blocks(model):
     """Returns the names of a model's blocks, from the input to the output.
 
     The families of `keras.applications` are grouped as their papers do ("stem", "block_1", ..., "top"); in any
-    other model each layer that has weights is a block, with the normalization behind it. In a model with a nested backbone (what the
-    builders return) the blocks are those of the backbone.
+    other model each layer that has weights is a block, with the normalization behind it. In a model with a nested
+    backbone (what the builders return) the blocks are those of the backbone.
 
     Args:
         model: A `keras.Model`, built.

@@ -20,7 +20,9 @@ def adapt_channels(rgb, model, mode):
         model: `keras.Model` of the same architecture for another number of channels; its weights are replaced.
         mode: String, the preprocessing mode of the network.
     """
-    weights = [_fit(weight, tuple(old.shape), mode) for weight, old in zip(rgb.get_weights(), model.weights, strict=True)]
+    weights = [
+        _fit(weight, tuple(old.shape), mode) for weight, old in zip(rgb.get_weights(), model.weights, strict=True)
+    ]
     model.set_weights([old if new is None else new for new, old in zip(weights, model.get_weights(), strict=True)])
     convolution = _first(model, keras.layers.Conv2D)
     shift = _shift(_first(rgb, keras.layers.Conv2D).kernel.numpy(), mode)

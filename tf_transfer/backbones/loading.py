@@ -83,9 +83,7 @@ def load_backbone(
         return _load_saved(name, input_shape, pooling, preprocessing, output_layer, options)
     if name not in APPLICATIONS:
         hint = _checks.did_you_mean(name, names())
-        raise ValueError(
-            f"Unknown backbone {name!r}.{hint} Known are {names()}, 'hub:HANDLE' and 'file:MODEL.keras'."
-        )
+        raise ValueError(f"Unknown backbone {name!r}.{hint} Known are {names()}, 'hub:HANDLE' and 'file:MODEL.keras'.")
     entry = APPLICATIONS[name]
     if preprocessing not in ("auto", entry.preprocessing):
         raise ValueError(f"{name!r} has its preprocessing, {entry.preprocessing!r}. Received: {preprocessing!r}.")
@@ -152,6 +150,8 @@ def _check_weights(name, weights):
 
 def _model_name(place):
     """Returns a name for the model from a handle, with the characters that Keras' variable scopes can take."""
-    parts = [part for part in place.removesuffix(".tar.gz").removesuffix(".keras").split("/") if part and not part.isdigit()]
+    parts = [
+        part for part in place.removesuffix(".tar.gz").removesuffix(".keras").split("/") if part and not part.isdigit()
+    ]
     cleaned = "".join(letter if letter.isalnum() else "_" for letter in (parts[-1] if parts else "backbone"))
     return cleaned.strip("_") or "backbone"

@@ -28,7 +28,7 @@ def split_at_backbone(model):
     backbone = find_backbone(model)
     if backbone is model:
         raise ValueError(
-            f"The model {model.name!r} has no backbone nested in it. Its layers are {[layer.name for layer in model.layers]}. "
+            f"The model {model.name!r} has no backbone nested in it; it has {[layer.name for layer in model.layers]}. "
             "Make it of a backbone and a head, `head(backbone(inputs))`, as the builders do."
         )
     graph = model._functional if isinstance(model, keras.Sequential) else model

@@ -64,21 +64,31 @@ def _family(sizes, constructor, preprocessing, block_pattern, **rest):
 APPLICATIONS = {
     **_family(
         {f"convnext_{size.lower()}": (size, 224) for size in ("Tiny", "Small", "Base", "Large", "XLarge")},
-        "ConvNeXt", "torch", "convnext", normalization="layer",
+        "ConvNeXt",
+        "torch",
+        "convnext",
+        normalization="layer",
     ),
     **_family({f"densenet{depth}": (str(depth), 224) for depth in (121, 169, 201)}, "DenseNet", "torch", "resnet"),
     # EfficientNet (the first) keeps its normalisation inside, in weights of its own.
     **_family(
         {f"efficientnet_b{i}": (f"B{i}", size) for i, size in enumerate((224, 240, 260, 300, 380, 456, 528, 600))},
-        "EfficientNet", "efficientnet", "efficientnet", built_in=True,
+        "EfficientNet",
+        "efficientnet",
+        "efficientnet",
+        built_in=True,
     ),
     **_family(
         {f"efficientnet_v2_b{i}": (f"B{i}", size) for i, size in enumerate((224, 240, 260, 300))},
-        "EfficientNetV2", "torch", "efficientnet",
+        "EfficientNetV2",
+        "torch",
+        "efficientnet",
     ),
     **_family(
         {f"efficientnet_v2_{size.lower()}": (size, pixels) for size, pixels in (("S", 384), ("M", 480), ("L", 480))},
-        "EfficientNetV2", "tf128", "efficientnet",
+        "EfficientNetV2",
+        "tf128",
+        "efficientnet",
     ),
     "inception_resnet_v2": Application("InceptionResNetV2", "tf", 299, 75, block_pattern="inception"),
     "inception_v3": Application("InceptionV3", "tf", 299, 75, block_pattern="inception"),

@@ -107,7 +107,9 @@ def _choose(backbone, trainable):
     elif isinstance(trainable, list | tuple):
         picked = [_known_block(name, names) for name in trainable]
         if not picked:
-            raise ValueError(f"`trainable` is an empty list. Say False to freeze everything, or name blocks of {names}.")
+            raise ValueError(
+                f"`trainable` is an empty list. Say False to freeze everything, or name blocks of {names}."
+            )
     else:
         picked = names[len(names) - _count_from_top(trainable, names) :]
     return [layer for name in names if name in picked for layer in grouped[name]]
@@ -119,7 +121,10 @@ def _choose_pattern(grouped, trainable):
     except re.error as error:
         raise ValueError(f"`trainable` is not a regular expression: {trainable!r} ({error}).") from error
     found = [
-        layer for name, members in grouped.items() for layer in members if pattern.search(name) or pattern.search(layer.name)
+        layer
+        for name, members in grouped.items()
+        for layer in members
+        if pattern.search(name) or pattern.search(layer.name)
     ]
     if not found:
         raise ValueError(f"`trainable`={trainable!r} matches no layer. The blocks are {list(grouped)}.")

@@ -68,7 +68,9 @@ class Builder:
                 source = file.read()
         fields = yaml.safe_load(source)
         if not isinstance(fields, dict):
-            raise ValueError(f"The YAML must hold the fields of {cls.__name__}, `name: value` a line. Received: {fields!r}.")
+            raise ValueError(
+                f"The YAML must hold the fields of {cls.__name__}, `name: value` a line. Received: {fields!r}."
+            )
         return cls.from_dict(fields)
 
 

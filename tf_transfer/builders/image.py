@@ -5,7 +5,7 @@ import dataclasses
 import keras
 
 from tf_transfer import _checks
-from tf_transfer.backbones import load_backbone, set_trainable
+from tf_transfer.backbones import load_backbone, reinitialize, set_trainable
 from tf_transfer.builders.base import Builder
 from tf_transfer.builders.heads import classification_head, regression_head
 from tf_transfer.data import augment, mixes_labels, recipe_names
@@ -17,7 +17,7 @@ class ImageBuilder(Builder):
 
     Args:
         backbone: String for `tft.load_backbone`, or a `keras.Model` from raw images to features.
-        weights: "imagenet", None for random ones, or the path of a weight file.
+        weights: "imagenet", None for random ones (from `seed`, when there is one), or the path of a weight file.
         input_shape: Tuple `(height, width, channels)` in pixels. Defaults to what the backbone was trained at.
         pooling: "avg", "max", or None (feature maps are flattened). Defaults to "avg".
         backbone_options: Dict, further arguments of the backbone, such as `{"alpha": 0.35}`.
@@ -29,7 +29,8 @@ class ImageBuilder(Builder):
         augmentation: Name of a recipe in `tft.data.recipe_names()`, or None. It acts in the data pipeline, never in
             the model: `tft.fine_tune` and the command line apply it; for plain `fit` call `builder.augment`.
         learning_rate: Float, of the Adam optimizer that the model is compiled with. Defaults to 1e-3.
-        seed: Integer or None, of the head's hidden kernels and dropout. Defaults to None.
+        seed: Integer or None, of the head's hidden kernels, the dropout, the augmentation, and of the backbone with
+            `weights=None`. Defaults to None.
     """
 
     backbone: str | keras.Model = "mobilenet_v2"
@@ -72,9 +73,9 @@ class ImageBuilder(Builder):
         """Returns the input tensor and the backbone's features."""
         backbone = self.backbone
         if not isinstance(backbone, keras.Model):
-            backbone = load_backbone(
-                backbone, self.weights, self.input_shape, self.pooling, **self.backbone_options
-            )
+            backbone = load_backbone(backbone, self.weights, self.input_shape, self.pooling, **self.backbone_options)
+            if self.weights is None and self.seed is not None:
+                reinitialize(backbone, self.seed)
         image = keras.Input(backbone.input_shape[1:], name="image")
         return image, backbone(image)
 
@@ -131,7 +132,9 @@ class ImageClassifier(ImageBuilder):
         _checks.integer(self.num_classes, "num_classes", 1 if self.multi_label else 2)
         _checks.number(self.label_smoothing, "label_smoothing", 0.0, 1.0 - 1e-6)
         if self.multi_label and mixes_labels(self.augmentation):
-            raise ValueError(f"augmentation={self.augmentation!r} mixes one-hot labels; it does not go with multi_label.")
+            raise ValueError(
+                f"augmentation={self.augmentation!r} mixes one-hot labels; it does not go with multi_label."
+            )
         if self.class_names is not None:
             self._set(class_names=tuple(str(name) for name in self.class_names))
             if len(set(self.class_names)) != self.num_classes:
@@ -147,9 +150,7 @@ class ImageClassifier(ImageBuilder):
 
     def build(self):
         image, features = self._features()
-        scores = classification_head(
-            features, self.num_classes, multi_label=self.multi_label, **self._head_options()
-        )
+        scores = classification_head(features, self.num_classes, multi_label=self.multi_label, **self._head_options())
         if self.multi_label:
             loss = keras.losses.BinaryCrossentropy(label_smoothing=self.label_smoothing)
             metrics = [keras.metrics.BinaryAccuracy(name="accuracy"), keras.metrics.AUC(multi_label=True, name="auc")]

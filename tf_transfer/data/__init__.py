@@ -7,6 +7,7 @@ from tf_transfer.data.image_files import BadImage, image_files
 from tf_transfer.data.image_folder import ImageFolder
 from tf_transfer.data.labels import balanced_class_weight, check_labels, match_labels
 from tf_transfer.data.recipes import mixes_labels, recipe_names
+from tf_transfer.data.splitting import hold_out
 from tf_transfer.data.streams import as_dataset
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "check_labels",
     "decode_image",
     "fingerprint",
+    "hold_out",
     "image_files",
     "match_labels",
     "mixes_labels",

@@ -1,12 +1,15 @@
 """Two-phase fine-tuning: the head on frozen features, then the backbone with care."""
 
+import dataclasses
+
 import keras
+import tensorflow as tf
 
 from tf_transfer import _checks
 from tf_transfer.backbones import blocks, find_backbone, set_trainable
-from tf_transfer.data import as_dataset, match_labels
+from tf_transfer.data import as_dataset, hold_out, match_labels
 from tf_transfer.fine_tuning.gradual_unfreezing import GradualUnfreezing
-from tf_transfer.fine_tuning.phases import Phases
+from tf_transfer.fine_tuning.phases import Phases, Plan
 from tf_transfer.fine_tuning.recompiling import base_optimizer, compile_with, optimizer_like
 
 
@@ -23,6 +26,7 @@ def fine_tune(
     layer_decay=None,
     batch_norm="frozen",
     features_cache=True,
+    validation_split=0.2,
     monitor="val_loss",
     class_weight=None,
     batch_size=None,
@@ -35,15 +39,19 @@ def fine_tune(
 
     In the first phase the backbone is frozen and the head trains on its features, which are computed once and kept on
     disk when nothing random stands before them. In the second the chosen blocks train too, at a lower rate that warms
-    up and decays, on augmented data when the builder says so. With validation data each phase ends with its best
-    weights; when no epoch of the second phase is better than the end of the first, the first stays.
+    up and decays, on augmented data when the builder says so.
+
+    Few labels are quickly overfitted, so the second phase has to prove itself. With validation data each phase ends
+    with its best weights, and the first stays when no epoch of the second is better. Without, a part of the training
+    data is held out, both phases run on the rest to find how many epochs of the second help, perhaps none, and then
+    both run on all of it for so many epochs.
 
     Args:
         model: A compiled `keras.Model` with a backbone nested in it, as the builders return. Its loss, metrics and kind
             of optimizer are used; it is trained in place.
         train: `(x, y)` or `(x, y, sample_weight)` arrays, a `tf.data.Dataset` (batched or not), or a
             `tft.data.ImageFolder`. Labels are integers or one-hot, whatever the loss wants.
-        validation_data: Likewise, or None. Without it the last weights are kept.
+        validation_data: Likewise, or None, which holds out a part of `train`.
         freeze_epochs: Integer, epochs of the first phase. 0 leaves it out. Defaults to 20.
         epochs: Integer, epochs of the second phase. 0 leaves it out (feature extraction). Defaults to 10.
         learning_rate: Float, highest rate of the first phase. Defaults to 3e-3.
@@ -54,6 +62,9 @@ def fine_tune(
         batch_norm: "frozen" or "trainable", as in `tft.set_trainable`. Defaults to "frozen".
         features_cache: True (the user's cache folder), False, a folder, or a `tft.FeatureCache`. The cached phase sees
             the images without augmentation. Defaults to True.
+        validation_split: Float in [0, 1), the part of `train` (arrays or a folder) that is held out, class by class,
+            when there is no `validation_data`. 0 holds out nothing, runs all epochs, and keeps the last weights, as
+            does a stream, which can't be split. Defaults to 0.2.
         monitor: String, the entry of the logs by which the best weights are chosen. Defaults to "val_loss".
         class_weight: Dict of class index to weight, "balanced", or None. Defaults to None.
         batch_size: Integer, or None for 32, and for the batches of a `tf.data.Dataset` as they are. Defaults to None.
@@ -83,7 +94,7 @@ def fine_tune(
         https://arxiv.org/abs/2202.10054
     """
     _check_model(model)
-    _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, callbacks)
+    _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, validation_split, callbacks)
     unfreeze = _what_to_unfreeze(model, unfreeze)
     if epochs:
         # A wrong name has to be said before the first phase has run.
@@ -91,35 +102,61 @@ def fine_tune(
     if fine_tuning_rate is None:
         fine_tuning_rate = learning_rate / 100
     _checks.number(fine_tuning_rate, "fine_tuning_rate", 0.0)
-    phases = Phases(
-        model=model,
-        kind=base_optimizer(model),
-        train=_prepare(model, train, batch_size, shuffle=True, seed=seed),
-        validation=None if validation_data is None else _prepare(model, validation_data, batch_size),
-        class_weight=class_weight,
-        monitor=monitor,
-        batch_size=batch_size,
-        steps=steps_per_epoch,
-        callbacks=tuple(callbacks),
-        seed=seed,
-        verbose=verbose,
+    plan = Plan(
+        freeze_epochs, epochs, learning_rate, fine_tuning_rate, unfreeze, layer_decay, batch_norm, features_cache
     )
-    phases.check()
-    if freeze_epochs:
-        set_trainable(model, False, verbose=False)
-        phases.train_head(freeze_epochs, learning_rate, features_cache)
-    if epochs:
-        set_trainable(model, unfreeze, batch_norm=batch_norm, verbose=False)
-        phases.train_unfrozen(epochs, fine_tuning_rate, layer_decay)
+    kind = base_optimizer(model)
+
+    def phases(examples, held_out):
+        return Phases(
+            model=model,
+            kind=kind,
+            train=_prepare(model, examples, batch_size, shuffle=True, seed=seed),
+            validation=None if held_out is None else _prepare(model, held_out, batch_size),
+            class_weight=class_weight,
+            monitor=monitor,
+            batch_size=batch_size,
+            steps=steps_per_epoch,
+            callbacks=tuple(callbacks),
+            seed=seed,
+            verbose=verbose,
+        )
+
+    if validation_data is not None or not validation_split or not epochs or isinstance(train, tf.data.Dataset):
+        history = phases(train, validation_data).run(plan)
+    else:
+        search = phases(*hold_out(train, validation_split, seed or 0))
+        history = _choose_then_train(search, phases(train, None), plan)
     # What a user trains on with goes on at the last phase's rate, not at the end of a schedule that has run out.
-    last_rate = fine_tuning_rate if epochs else learning_rate
-    compile_with(model, optimizer_like(model, last_rate, phases.kind))
-    return phases.history
+    compile_with(model, optimizer_like(model, history.phases[-1].learning_rate, kind))
+    return history
+
+
+def _choose_then_train(search, final, plan):
+    """Returns the history of `final` for as many epochs of the second phase as helped on the held-out part."""
+    model = search.model
+    start = model.get_weights()
+    search.say("Part of the training data is held out to choose how long to fine-tune.")
+    search.callbacks = ()
+    searched = search.run(plan)
+    best = searched.phases[-1].best_epoch
+    helped = 0 if best is None else best - searched.phases[-1].first_epoch + 1
+    model.set_weights(start)
+    search.say(
+        f"{helped} of {plan.epochs} epochs of fine-tuning helped on the held-out part; now on all of the training data."
+        if helped or plan.freeze_epochs
+        else "No epoch helped on the held-out part."
+    )
+    history = final.run(dataclasses.replace(plan, stop_after=max(helped, 0 if plan.freeze_epochs else 1)))
+    history.search = searched
+    return history
 
 
 def _check_model(model):
     if not isinstance(model, keras.Model) or not model.compiled:
-        raise ValueError(f"`model` must be a compiled `keras.Model`. Received: {model!r}. Call `model.compile(...)` first.")
+        raise ValueError(
+            f"`model` must be a compiled `keras.Model`. Received: {model!r}. Call `model.compile(...)` first."
+        )
     if find_backbone(model) is model:
         raise ValueError(
             f"The model {model.name!r} has no backbone nested in it, so that there is no head to train first. "
@@ -127,12 +164,13 @@ def _check_model(model):
         )
 
 
-def _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, callbacks):
+def _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, validation_split, callbacks):
     _checks.integer(freeze_epochs, "freeze_epochs", 0)
     _checks.integer(epochs, "epochs", 0)
     if not freeze_epochs and not epochs:
         raise ValueError("One of `freeze_epochs` and `epochs` must be above 0. Received: 0 and 0.")
     _checks.number(learning_rate, "learning_rate", 0.0)
+    _checks.number(validation_split, "validation_split", 0.0, 0.9)
     if layer_decay is not None:
         _checks.number(layer_decay, "layer_decay", 1e-6, 1.0)
     if any(isinstance(callback, GradualUnfreezing) for callback in callbacks):

@@ -36,11 +36,12 @@ class FineTuningHistory(keras.callbacks.History):
         history: Dict of metric name to the list of its values, one an epoch, over all phases.
         epoch: List of integers, 0 to the last epoch.
         phases: List of `Phase`.
+        search: The `FineTuningHistory` of the run on a part of the data that chose the number of epochs, or None.
     """
 
     def __init__(self):
         super().__init__()
-        self.history, self.epoch, self.phases = {}, [], []
+        self.history, self.epoch, self.phases, self.search = {}, [], [], None
 
     def add(self, phase, history):
         """Appends a phase and the dict of its values."""

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from tf_transfer.backbones import count_trainable, split_at_backbone
+from tf_transfer.backbones import count_trainable, set_trainable, split_at_backbone
 from tf_transfer.data import balanced_class_weight
 from tf_transfer.fine_tuning.feature_cache import FeatureCache
 from tf_transfer.fine_tuning.feature_extraction import RandomStreamError
@@ -14,6 +14,24 @@ from tf_transfer.fine_tuning.on_whole_model import OnWholeModel
 from tf_transfer.fine_tuning.rates import layer_decay_optimizer, warmup_cosine
 from tf_transfer.fine_tuning.recompiling import compile_like, compile_with, optimizer_like
 from tf_transfer.training import BestWeights
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How the phases of `fine_tune` are to run; the fields are its arguments.
+
+    `stop_after` ends the second phase after so many of its `epochs`, on the rates of all of them; None runs all.
+    """
+
+    freeze_epochs: int
+    epochs: int
+    learning_rate: float
+    fine_tuning_rate: float
+    unfreeze: bool | int | float | str | tuple
+    layer_decay: float | None
+    batch_norm: str
+    features_cache: object
+    stop_after: int | None = None
 
 
 @dataclasses.dataclass
@@ -35,32 +53,52 @@ class Phases:
 
     def __post_init__(self):
         self.history = FineTuningHistory()
+        self._check()
 
-    def check(self):
+    def _check(self):
         if self.train.cardinality() == tf.data.INFINITE_CARDINALITY and self.steps is None:
             raise ValueError("`train` is endless. Say with `steps_per_epoch` how many batches make an epoch.")
         if self.class_weight == "balanced":
             self.class_weight = self._balanced()
         elif self.class_weight is not None and not isinstance(self.class_weight, dict):
             raise ValueError(
-                f"`class_weight` must be a dict of class index to weight, 'balanced' or None. Received: {self.class_weight!r}."
+                "`class_weight` must be a dict of class index to weight, 'balanced' or None. "
+                f"Received: class_weight={self.class_weight!r}."
             )
 
-    def train_head(self, num_epochs, learning_rate, features_cache):
-        cached = self._cached(features_cache)
+    def run(self, plan):
+        """Trains the model by the plan and returns the history."""
+        if plan.freeze_epochs:
+            set_trainable(self.model, False, verbose=False)
+            self._train_head(plan)
+        if plan.epochs and plan.stop_after != 0:
+            set_trainable(self.model, plan.unfreeze, batch_norm=plan.batch_norm, verbose=False)
+            self._train_unfrozen(plan)
+        return self.history
+
+    def _train_head(self, plan):
+        num_epochs, rate = plan.freeze_epochs, plan.learning_rate
+        cached = self._cached(plan.features_cache)
         if cached is None:
-            self._fit("head", self.model, self.augmented(), self.validation, num_epochs, learning_rate)
+            self._fit("head", self.model, self._augmented(), self.validation, num_epochs, rate)
             return
         head, train, validation = cached
         compile_like(head, self.model)
-        self._fit("head", head, train, validation, num_epochs, learning_rate, cached=True)
+        self._fit("head", head, train, validation, num_epochs, rate, cached=True)
 
-    def train_unfrozen(self, num_epochs, learning_rate, layer_decay):
+    def _train_unfrozen(self, plan):
         self._fit(
-            "fine-tuning", self.model, self.augmented(), self.validation, num_epochs, learning_rate, decay=layer_decay
+            "fine-tuning",
+            self.model,
+            self._augmented(),
+            self.validation,
+            plan.epochs,
+            plan.fine_tuning_rate,
+            decay=plan.layer_decay,
+            stop_after=plan.stop_after,
         )
 
-    def augmented(self):
+    def _augmented(self):
         builder = getattr(self.model, "builder", None)
         return self.train if builder is None else builder.augment(self.train)
 
@@ -77,19 +115,21 @@ class Phases:
             train = cache.features(encoder, self.train, steps=self.steps, verbose=show)
             validation = self.validation and cache.features(encoder, self.validation, verbose=show)
         except RandomStreamError as error:
-            self._say(f"Features are not cached: {error}")
+            self.say(f"Features are not cached: {error}")
             return None
         except ValueError as error:
             # A model that can't be cut in two can still be trained whole.
             if "backbone" not in str(error):
                 raise
-            self._say(f"Features are not cached: {error}")
+            self.say(f"Features are not cached: {error}")
             return None
         batch_size = self.batch_size or _batch_size(self.train)
         batches = train.dataset(batch_size, shuffle=True, seed=self.seed)
         return head, batches, validation and validation.dataset(batch_size)
 
-    def _fit(self, name, model, train, validation, num_epochs, learning_rate, *, cached=False, decay=None):
+    def _fit(
+        self, name, model, train, validation, num_epochs, learning_rate, *, cached=False, decay=None, stop_after=None
+    ):
         steps = None if cached else self.steps
         schedule = self._schedules(steps or _num_batches(train), num_epochs)
         if decay is None:
@@ -99,7 +139,7 @@ class Phases:
                 self.model, lambda rate: optimizer_like(self.model, schedule(rate), self.kind), learning_rate, decay
             )
         compile_with(model, optimizer)
-        self._announce(name, num_epochs, learning_rate, cached)
+        self._announce(name, stop_after or num_epochs, learning_rate, cached)
         best = self._best_weights(model, validation)
         whole = self.callbacks if model is self.model else [OnWholeModel(each, self.model) for each in self.callbacks]
         first = len(self.history.epoch)
@@ -107,7 +147,7 @@ class Phases:
             train,
             validation_data=validation,
             initial_epoch=first,
-            epochs=first + num_epochs,
+            epochs=first + (stop_after or num_epochs),
             steps_per_epoch=steps,
             class_weight=self.class_weight,
             callbacks=[*([best] if best else []), *whole],
@@ -139,16 +179,18 @@ class Phases:
     def _balanced(self):
         labels = [keras.ops.convert_to_numpy(batch[1]) for batch in self.train.take(self.steps or -1)]
         num_classes = self.model.output_shape[-1]
-        flat = [batch.argmax(-1) if batch.ndim > 1 and batch.shape[-1] == num_classes else batch.ravel() for batch in labels]
+        flat = [
+            batch.argmax(-1) if batch.ndim > 1 and batch.shape[-1] == num_classes else batch.ravel() for batch in labels
+        ]
         return balanced_class_weight([label for batch in flat for label in batch.tolist()], num_classes)
 
     def _announce(self, name, num_epochs, learning_rate, cached):
         how = "on cached features" if cached else "on images"
-        self._say(
+        self.say(
             f"{name}: {num_epochs} epochs {how}, {count_trainable(self.model)}, learning rate up to {learning_rate:g}"
         )
 
-    def _say(self, text):
+    def say(self, text):
         if self.verbose:
             print(text)
 

@@ -1,0 +1,66 @@
+"""A part held out of the examples, class by class."""
+
+import keras
+import numpy as np
+
+from tf_transfer import _checks
+from tf_transfer.data.image_folder import ImageFolder
+
+
+def hold_out(data, fraction, seed=0):
+    """Splits examples into a part to train on and a part held out.
+
+    Args:
+        data: An `ImageFolder`, or arrays `(x, y)` or `(x, y, sample_weight)`; `x` may be a dict of arrays. Integer and
+            one-hot labels are split class by class, other targets at random.
+        fraction: Float in (0, 1), the part held out, of each class.
+        seed: Integer, the same seed gives the same split. Defaults to 0.
+
+    Returns:
+        A pair of the same kind as `data`, (training, held out).
+
+    Raises:
+        ValueError: When `data` is a stream, which can't be split, or no class has two examples.
+
+    Example:
+
+    >>> (x, y), (x_out, y_out) = tft.data.hold_out((np.arange(10), np.arange(10) % 2), 0.4)
+    >>> y.tolist(), y_out.tolist()
+    ([0, 1, 0, 1, 0, 1], [0, 1, 0, 1])
+    """
+    if isinstance(data, ImageFolder):
+        return data.split(fraction, seed)
+    if not isinstance(data, tuple) or len(data) not in (2, 3):
+        raise ValueError(
+            f"Only arrays (x, y[, sample_weight]) and an ImageFolder can be split. Received: {type(data).__name__}. "
+            "Give the held-out part yourself."
+        )
+    _checks.number(fraction, "fraction", 0.0, 1.0)
+    labels = _classes(np.asarray(data[1]))
+    held_out = held_out_mask(labels, fraction, seed)
+    if not held_out.any() or held_out.all():
+        raise ValueError(f"{fraction:.0%} of {len(labels)} examples leaves a part empty: no class has two examples.")
+    arrays = keras.tree.map_structure(np.asarray, data)
+    return tuple(
+        keras.tree.map_structure(lambda array, rows=rows: array[rows], arrays) for rows in (~held_out, held_out)
+    )
+
+
+def held_out_mask(labels, fraction, seed):
+    """Returns a boolean array, True for the examples held out: of each class a fraction, and at least one of two."""
+    rng = np.random.default_rng(seed)
+    held_out = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        size = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out[rng.permutation(members)[: max(size, 0)]] = True
+    return held_out
+
+
+def _classes(labels):
+    """Returns one integer an example by which to split."""
+    if labels.ndim == 2 and labels.shape[1] > 1 and np.allclose(labels.sum(axis=1), 1):
+        return labels.argmax(axis=1)
+    if labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):
+        return labels
+    return np.zeros(len(labels), int)
