@@ -13,7 +13,7 @@ examples:
 
 Images always go in raw, with values from 0 to 255: each backbone scales them itself as its weights were trained
 (column preprocessing). Small and quick on a CPU: mobilenet_v2, mobilenet_v3_small. More accurate and slower:
-efficientnet_v2_b0, resnet50, convnext_tiny. Also taken: hub:HANDLE (a module of TF Hub or Kaggle, or its folder) and
+efficientnet_v2_b0, resnet50, convnext_tiny. Those without sizes come with tf-transfer. Also taken: hub:HANDLE (a module of TF Hub or Kaggle, or its folder) and
 file:MODEL.keras (a saved Keras model)."""
 WHEN_STOPPED = "Stopped."
 
@@ -33,7 +33,9 @@ def run(arguments):
         raise ValueError(
             f"No backbone has {arguments.filter!r} in its name.{_checks.did_you_mean(arguments.filter, names())}"
         )
-    table = Table("name", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    # A name that is cut off at the edge of a narrow screen can't be typed.
+    table.add_column("name", no_wrap=True)
     for column in ("default size", "smallest size"):
         table.add_column(column, justify="right")
     table.add_column("preprocessing")
@@ -41,7 +43,7 @@ def run(arguments):
     for name in found:
         entry = APPLICATIONS.get(name)
         if entry is None:
-            table.add_row(name, "", "", "in the module", "comes with tf-transfer")
+            table.add_row(name, "its own", "its own", "unit", "in the module")
         else:
             sizes = f"{entry.default_size} px", f"{entry.smallest_size} px"
             table.add_row(name, *sizes, entry.preprocessing, entry.normalization)

@@ -32,7 +32,7 @@ def main(argv=None):
             _say(f"error: {_sentence(error)}")
             return ExitCode.BAD_INPUT
         except KeyboardInterrupt as stop:
-            _say(f"\n{stop or arguments.when_stopped}")
+            _say(f"\n{str(stop) or arguments.when_stopped}")
             return ExitCode.INTERRUPTED
 
 

@@ -6,8 +6,8 @@ import dataclasses
 from tf_transfer.data import recipe_names
 from tf_transfer.workflow import TrainConfig
 
-# Group -> (what it is about, {field: (what to write, what it means)}). `add_flags` refuses a field that is missing
-# here, so that a new field of the builder can't be forgotten.
+# Group -> (what it is about, {field: (what to write, what it means)}). A field that is missing here has its flag all
+# the same, without a description.
 GROUPS = {
     "images": (
         "what to learn from",
@@ -80,8 +80,8 @@ def add_flags(parser):
         group = parser.add_argument_group(title, description)
         for name, (metavar, text) in flags.items():
             _add_flag(group, fields.pop(name), metavar, text + _default(name, text))
-    if fields:
-        raise NotImplementedError(f"No flag is described in GROUPS for the fields {sorted(fields)}.")
+    for field in fields.values():
+        _add_flag(parser, field, "VALUE", f"as in tft.ImageClassifier{_default(field.name, '')}")
 
 
 def flag(name):

@@ -1,0 +1,156 @@
+"""The command itself: help, usage, exit codes, errors in one sentence."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+import tf_transfer as tft
+from tf_transfer.cli import main
+from tf_transfer.cli.parser import build_parser
+from tf_transfer.cli.train_flags import GROUPS, flag
+
+COMMANDS = ["backbones", "train", "predict", "export", "demo"]
+
+
+def help_of(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_every_flag_with_a_word_on_it_and_an_example_that_parses(command, capsys, monkeypatch):
+    text = help_of(command, capsys, monkeypatch)
+    (parts,) = (action for action in build_parser()._actions if action.choices)
+    for action in parts.choices[command]._actions:
+        assert action.help, f"{action.dest} is not described"
+        for option in action.option_strings:
+            assert re.search(rf"^  +(-\w, )?(\S+, )?{option}\b", text, re.MULTILINE), f"{option} is not in the help"
+    assert max(map(len, text.splitlines())) <= 120
+    # Of a line that goes on, and of a line with a word on it at the right, the command only.
+    examples = re.findall(rf"^  tf-transfer {command}\b(?:.*\\\n)*.*", text, re.MULTILINE)
+    assert examples
+    for example in examples:
+        words = re.split(r"\s{3,}\(| \| ", example.replace("\\\n", " ").strip())[0].split()
+        build_parser().parse_args(words[1:])
+
+
+def test_the_top_lists_every_command_and_the_exit_codes(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for command in COMMANDS:
+        assert re.search(rf"^ +{command}\b", text, re.MULTILINE)
+    assert "3 accuracy below --min-accuracy" in text
+
+
+def test_flags_and_fields_are_the_same_names():
+    described = [name for _, names in GROUPS.values() for name in names]
+    assert sorted(described) == sorted(tft.workflow.TrainConfig.fields())
+
+
+def test_a_field_without_a_description_still_has_its_flag(monkeypatch, capsys):
+    monkeypatch.delitem(GROUPS["model"][1], "dropout")
+    assert build_parser().parse_args(["train", "--dropout", "0.5"]).dropout == "0.5"
+
+
+def test_defaults_in_the_help_are_those_of_the_code(capsys, monkeypatch):
+    text = " ".join(help_of("train", capsys, monkeypatch).split())
+    for name, field in tft.workflow.TrainConfig.fields().items():
+        if isinstance(field.default, int | float | str) and not isinstance(field.default, bool):
+            # From the flag's own line to the next flag.
+            own = re.search(rf"{flag(name)} [A-Z]\S* (.*?) (--[a-z]|examples:)", text.split("options:")[1]).group(1)
+            assert f"(default: {field.default})" in own, f"{flag(name)}: {own}"
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"tf-transfer {tft.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        ([], "COMMAND"),
+        (["trian"], "invalid choice: 'trian'"),
+        (["train"], "say where the images are: --images DIR"),
+        (["train", "--images", "photos", "--epoch", "2"], "unknown: --epoch 2. Did you mean '--epochs'?"),
+        (["predict", "saved_models/flowers"], "IMAGE"),
+        (["predict", "a", "b", "--format", "xml"], "invalid choice: 'xml'"),
+    ],
+)
+def test_wrong_usage_exits_with_2(argv, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(argv)
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_a_sentence_and_with_debug_also_a_place(capsys):
+    assert main(["train", "--images", "nowhere"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1] == "error: There is no folder 'nowhere'."
+    assert "Traceback" not in captured.err
+    assert main(["train", "--images", "nowhere", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_fault_in_the_code_is_not_taken_for_bad_input(monkeypatch):
+    monkeypatch.setattr(tft.workflow, "train", lambda *args, **kwargs: {}["a fault"])
+    with pytest.raises(KeyError):
+        main(["train", "--images", "photos"])
+
+
+def test_ctrl_c_says_what_was_kept(monkeypatch, capsys):
+    def stop(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tft.workflow, "train", stop)
+    assert main(["train", "--images", "photos"]) == 130
+    assert "nothing was saved or exported" in capsys.readouterr().err
+
+
+def test_demo_hands_its_flags_on(monkeypatch):
+    seen = []
+    monkeypatch.setattr(tft.workflow, "run_demo", lambda *args, **kwargs: seen.append((args, kwargs)))
+    assert main(["demo"]) == 0
+    assert main("demo --export e --report r --seeds 4 5 --quick".split()) == 0
+    assert seen == [
+        (("saved_models/digits", "demo_report.html", [0, 1, 2]), {"quick": False, "record": None}),
+        (("e", "r", [4, 5]), {"quick": True, "record": None}),
+    ]
+
+
+def test_backbones_lists_what_can_be_loaded(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["backbones"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == tft.backbones.names()
+    (xception,) = (line.split() for line in lines if line.startswith("xception"))
+    assert xception == ["xception", "299", "px", "71", "px", "tf", "batch"]
+
+    assert main(["backbones", "v3"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert names == ["inception_v3", "mobilenet_v3_large", "mobilenet_v3_small"]
+
+    assert main(["backbones", "mobilnet_v2"]) == 1
+    assert "Did you mean 'mobilenet_v2'?" in capsys.readouterr().err
+
+
+def test_the_module_is_the_command_and_hands_its_exit_code_on(tmp_path):
+    def run(*argv):
+        command = [sys.executable, "-m", "tf_transfer", *argv]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=os.environ)
+
+    done = run("train", "--images", "nowhere", "--export", "served")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: There is no folder 'nowhere'."
+    assert done.stdout == ""
+    assert os.listdir(tmp_path) == []
