@@ -47,6 +47,7 @@ def test_figures_worked_out_by_hand(evaluation):
     np.testing.assert_allclose(evaluation.f1, [2 / 3, 2 / 5, 0])
     assert evaluation.macro_f1 == pytest.approx((2 / 3 + 2 / 5) / 3)
     assert evaluation.support.tolist() == [4, 2, 2]
+    assert evaluation.log_loss == pytest.approx(-np.log([0.8, 0.7, 0.6, 0.3, 0.5, 0.1, 0.1, 0.3]).mean())
 
 
 def test_a_class_that_does_not_occur_is_no_part_of_the_mean():
@@ -54,6 +55,7 @@ def test_a_class_that_does_not_occur_is_no_part_of_the_mean():
     evaluation = ClassifierEvaluation(scores, np.array([0, 1]))
     assert evaluation.macro_f1 == 1.0
     assert np.isnan([evaluation.precision[2], evaluation.recall[2], evaluation.f1[2]]).all()
+    assert ClassifierEvaluation(scores, np.array([2, 2])).log_loss == pytest.approx(23 * np.log(2))
     assert evaluation.confusion.shape == (3, 3) and evaluation.class_names == ("0", "1", "2")
 
 

@@ -44,6 +44,7 @@ class ClassifierEvaluation:
         recall: Float array of shape `(num_classes,)`; NaN for a class without examples.
         f1: Float array of shape `(num_classes,)`; NaN for a class without examples that was never predicted.
         macro_f1: Float, the mean of `f1` over the classes where it is known, each class counting the same.
+        log_loss: Float, the mean of -log(score of the true class): what is left to learn where accuracy is coarse.
         support: Integer array of shape `(num_classes,)`, number of examples a class.
 
     Example:
@@ -109,6 +110,12 @@ class ClassifierEvaluation:
     @property
     def macro_f1(self):
         return float(np.nanmean(self.f1))
+
+    @property
+    def log_loss(self):
+        right = self.scores[np.arange(len(self.labels)), self.labels]
+        # A score that was rounded to 0 would make the mean infinite.
+        return float(-np.mean(np.log(np.maximum(right, np.finfo("float32").eps))))
 
     @property
     def support(self):

@@ -42,12 +42,15 @@ p { margin: 0.75rem 0; max-width: 44rem; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.35rem 0.9rem 0.35rem 0; border-bottom: 1px solid var(--line); text-align: left; }
+td { white-space: nowrap; }
 th { font-weight: 600; color: var(--quiet); vertical-align: bottom; }
-td.number, th.number { text-align: right; white-space: nowrap; }
+td.number, th.number { text-align: right; }
 tr.best td { font-weight: 700; color: var(--accent); }
 pre { background: var(--soft); border-radius: 8px; padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.875rem; }
 figure { margin: 1rem 0; }
-figure > img { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
+.plots { display: flex; flex-wrap: wrap; gap: 0.75rem; }
+.plots img { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
+.plots figcaption { flex-basis: 100%; }
 figcaption, caption { color: var(--quiet); font-size: 0.875rem; text-align: left; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 1rem; }
 .pictures figure { margin: 0; }
@@ -117,11 +120,15 @@ class HTMLReport:
         return self._add(f'<div class="wide"><table>{"".join(lines)}</table>{below}</div>')
 
     def figure(self, figure, description):
-        """Adds a `matplotlib` figure; `description` stands below it and is what a screen reader reads."""
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=144)
-        image = _image(picture.getvalue(), description, figure.get_figwidth())
-        return self._add(f"<figure>{image}<figcaption>{_text(description)}</figcaption></figure>")
+        """Adds a figure.
+
+        Args:
+            figure: A `matplotlib.figure.Figure`, or a list of them, side by side where the screen has room.
+            description: String that stands below, and that a screen reader reads.
+        """
+        figures = figure if isinstance(figure, list | tuple) else [figure]
+        images = "".join(_image(_png(each), description, each.get_figwidth()) for each in figures)
+        return self._add(f'<figure class="plots">{images}<figcaption>{_text(description)}</figcaption></figure>')
 
     def pictures(self, images, captions):
         """Adds images side by side, each over its caption.
@@ -166,6 +173,12 @@ class HTMLReport:
 
 def _text(value):
     return html.escape(str(value), quote=True)
+
+
+def _png(figure):
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=144)
+    return picture.getvalue()
 
 
 def _image(png, description, width=None):

@@ -1,0 +1,194 @@
+"""The demo: an encoder of MNIST digits carried over to other digits, from ten labels a class to a served model."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import time
+
+import numpy as np
+
+from tf_transfer import _checks
+from tf_transfer.backbones import shipped
+from tf_transfer.serving import Verification, export, verify
+from tf_transfer.serving.versions import check_target
+from tf_transfer.workflow import demo_report, demo_runs
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class DemoResult:
+    """What the demo made.
+
+    Attributes:
+        runs: List of `demo_runs.Run`, one a seed and method.
+        best: The `demo_runs.Run` that was exported, chosen by validation.
+        export_path: String, the version folder of the export.
+        report_path: String, the page.
+        served: `tft.serving.Verification`, predictions of the export in a process without Keras.
+        served_images: Array, the test images of those predictions, one a class.
+        served_labels: Integer array, their true labels.
+    """
+
+    runs: list
+    best: demo_runs.Run
+    export_path: str
+    report_path: str
+    served: Verification
+    served_images: np.ndarray
+    served_labels: np.ndarray
+
+
+def run_demo(
+    export_path="saved_models/digits",
+    report_path="demo_report.html",
+    seeds=(0, 1, 2),
+    *,
+    quick=False,
+    record=None,
+    verbose=1,
+):
+    """Carries the encoder that the project ships over to scikit-learn's digits, with ten labelled images a class.
+
+    For each seed a classifier is trained in three ways, from scratch, on frozen features, and fine-tuned, and measured
+    on the images that no training has seen. The best by validation is exported and asked again in a process without
+    Keras, and a page shows what came out. Needs no network; takes a few minutes on two cores.
+
+    Args:
+        export_path: String or path, the folder that gets the next version of the served model.
+        report_path: String or path of the HTML file.
+        seeds: Sequence of integers; each draws the labelled images and starts the trainings. Defaults to (0, 1, 2).
+        quick: Boolean, whether to train for a tenth of the epochs, to see that everything runs. Defaults to False.
+        record: String or path of a file that is written anew, one line of JSON a training. Defaults to None.
+        verbose: 0 or 1, whether to print progress and results. Defaults to 1.
+
+    Returns:
+        A `DemoResult` with the runs, the one that was exported, and the paths.
+
+    Raises:
+        ValueError: Before anything is trained, when a path or a seed can't be used.
+
+    Example:
+
+    >>> result = tft.workflow.run_demo(seeds=[0], quick=True, verbose=0)
+    >>> result.export_path, len(result.runs), len(result.served.outputs["labels"])
+    ('saved_models/digits/1', 3, 10)
+    """
+    from rich.console import Console
+
+    seeds = [_checks.integer(seed, "seeds", minimum=0) for seed in seeds]
+    _check(export_path, report_path, seeds, record, quick)
+    console = Console(quiet=not verbose, highlight=False, soft_wrap=True)
+    console.print(
+        f"[bold]{demo_runs.ENCODER}[/bold], trained on MNIST, carried over to scikit-learn's 8x8 digits: "
+        f"{demo_runs.NUM_TRAIN} labelled images a class to train and {demo_runs.NUM_VALIDATION} to validate."
+    )
+    runs = _train_all(seeds, quick, console)
+    console.print(_table(runs))
+    best = demo_runs.choose(runs)
+    images, labels = _first_of_each_class(demo_runs.load_digits_split(best.seed).test)
+    path = export(best.model, export_path, examples=demo_runs.load_digits_split(best.seed).validation[0])
+    served = verify(path, images, best.model.predict(images, verbose=0))
+    result = DemoResult(runs, best, path, os.fspath(report_path), served, images, labels)
+    demo_report.write(result, report_path, quick)
+    if record is not None:
+        _record(runs, record)
+    _tell(result, console)
+    return result
+
+
+def _check(export_path, report_path, seeds, record, quick):
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"`seeds` must be one or more different integers. Received: seeds={seeds}.")
+    if quick and record is not None:
+        raise ValueError("`quick` trainings are no figures to `record`. Leave out one of the two.")
+    shipped(demo_runs.ENCODER)
+    check_target(export_path)
+    for path in [report_path, *([record] if record is not None else [])]:
+        folder = os.path.dirname(os.path.abspath(path))
+        if os.path.isdir(path) or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise ValueError(
+                f"{str(path)!r} cannot be written: it must be a file in a folder that is there and writable."
+            )
+
+
+def _train_all(seeds, quick, console):
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    runs = []
+    columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("epoch {task.completed}/{task.total}")]
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        for seed in seeds:
+            for method in demo_runs.RECIPES:
+                task = progress.add_task(f"seed {seed}, {method}", total=demo_runs.num_epochs(method, quick))
+                run = demo_runs.run(
+                    method, seed, quick=quick, on_epoch_end=lambda epoch, logs, task=task: progress.advance(task)
+                )
+                progress.remove_task(task)
+                console.print(
+                    f"  seed {seed}  {method:<18}  accuracy {run.test.accuracy:.3f}  macro-F1 {run.test.macro_f1:.3f}  "
+                    f"{run.seconds:5.1f} s"
+                )
+                runs.append(run)
+    return runs
+
+
+def _table(runs):
+    from rich.table import Table
+
+    num_seeds = len({run.seed for run in runs})
+    table = Table(title=f"Test images, mean ± standard deviation over {num_seeds} seeds", title_justify="left")
+    table.add_column("")
+    for name in ("accuracy", "macro-F1", "seconds"):
+        table.add_column(name, justify="right")
+    for row in demo_runs.summary_rows(runs):
+        table.add_row(*row)
+    return table
+
+
+def _first_of_each_class(examples):
+    images, labels = examples
+    first = [int(np.flatnonzero(labels == label)[0]) for label in range(len(demo_runs.CLASS_NAMES))]
+    return images[first], labels[first]
+
+
+def _tell(result, console):
+    best, served = result.best, result.served
+    console.print(
+        f"Exported to [bold]{result.export_path}[/bold]: {best.method}, seed {best.seed}, chosen by validation. "
+        f"Asked again in a process without Keras\n(TensorFlow {served.tensorflow}, C library), largest difference "
+        f"{served.max_difference:.1e}:"
+    )
+    for label, predicted, scores in zip(result.served_labels, served.outputs["labels"], served.outputs["scores"]):
+        name = demo_runs.CLASS_NAMES[label]
+        console.print(
+            f"  true {name:<6}  served {predicted:<6}  {scores.max():.2f}{'' if name == predicted else '  wrong'}"
+        )
+    console.print(f"Report: [bold]{result.report_path}[/bold]")
+    console.print("Next, with a folder of images per class: tf-transfer train --images DIR --export saved_models/mine")
+
+
+def _record(runs, path):
+    """Writes one line of JSON a run, all of them or none; what the file held before is replaced."""
+    packages = ("tensorflow", "keras", "numpy", "tf-transfer")
+    lines = [
+        {
+            "benchmark": "demo",
+            "method": run.method,
+            "seed": run.seed,
+            "accuracy": round(run.test.accuracy, 4),
+            "macro_f1": round(run.test.macro_f1, 4),
+            "test": len(run.test.labels),
+            "seconds": round(run.seconds, 2),
+            "when": time.strftime("%Y-%m-%d"),
+            "versions": {name: importlib.metadata.version(name) for name in packages},
+            "python": platform.python_version(),
+            "cores": len(os.sched_getaffinity(0)),
+            "settings": {**demo_runs.recipe(run.method), "batch_size": demo_runs.BATCH_SIZE},
+        }
+        for run in runs
+    ]
+    draft = f"{os.fspath(path)}.partial"
+    with open(draft, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    os.replace(draft, path)
