@@ -2,7 +2,6 @@
 
 import keras
 import pytest
-
 from color_images import write_color_images
 
 

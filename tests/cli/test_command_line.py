@@ -121,7 +121,7 @@ def test_demo_hands_its_flags_on(monkeypatch):
     seen = []
     monkeypatch.setattr(tft.workflow, "run_demo", lambda *args, **kwargs: seen.append((args, kwargs)))
     assert main(["demo"]) == 0
-    assert main("demo --export e --report r --seeds 4 5 --quick".split()) == 0
+    assert main(["demo", "--export", "e", "--report", "r", "--seeds", "4", "5", "--quick"]) == 0
     assert seen == [
         (("saved_models/digits", "demo_report.html", [0, 1, 2]), {"quick": False, "record": None}),
         (("e", "r", [4, 5]), {"quick": True, "record": None}),

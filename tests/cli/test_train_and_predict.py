@@ -13,7 +13,7 @@ from PIL import Image
 import tf_transfer as tft
 from tf_transfer.cli import main
 
-QUICK = "--freeze-epochs 25 --epochs 0 --learning-rate 0.3 --dropout 0".split()
+QUICK = ["--freeze-epochs", "25", "--epochs", "0", "--learning-rate", "0.3", "--dropout", "0"]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_predict_names_the_colors_in_every_layout(trained, photos, here, capsys)
     assert (code, err) == (0, "")
     assert len(rows) == 30
     assert [row["label"] for row in rows] == [Path(row["file"]).parent.name for row in rows]
-    assert all([entry["label"] for entry in row["top"]][0] == row["label"] for row in rows)
+    assert all(row["top"][0] == {"label": row["label"], "score": row["score"]} for row in rows)
 
     code, out, _ = run(capsys, "predict", trained / "served", photos, "--output", "labels.csv", "--top", 3)
     assert (code, out) == (0, "")
@@ -110,10 +110,19 @@ def test_flags_come_before_the_file_and_both_reach_the_run(photos, here, monkeyp
     with pytest.raises(AttributeError):  # there is no result to show
         run(capsys, "train", "--config", "run.yaml", *flags)
     assert seen[0] == tft.workflow.TrainConfig(
-        images=str(photos), image_size=(32, 48), epochs=2, class_weight="balanced", export="served",
-        builder={"backbone": "mobilenet_v2", "weights": None, "hidden_units": (64,), "backbone_options": {"alpha": 0.35},
-                 "trainable": ("block_16", "top")},
-    )  # fmt: skip
+        images=str(photos),
+        image_size=(32, 48),
+        epochs=2,
+        class_weight="balanced",
+        export="served",
+        builder={
+            "backbone": "mobilenet_v2",
+            "weights": None,
+            "hidden_units": (64,),
+            "backbone_options": {"alpha": 0.35},
+            "trainable": ("block_16", "top"),
+        },
+    )
 
     Path("run.yaml").write_text("images: photos\nbackbon: mobilenet_v2\n")
     code, _, err = run(capsys, "train", "--config", "run.yaml")
@@ -123,8 +132,8 @@ def test_flags_come_before_the_file_and_both_reach_the_run(photos, here, monkeyp
 
 
 def test_a_backbone_of_keras_applications_goes_the_whole_way(photos, here, capsys):
-    argv = "--backbone mobilenet_v2 --weights none --image-size 32 --backbone-option alpha=0.35".split()
-    argv += "--freeze-epochs 2 --epochs 0 --batch-size 8 --export served --seed 3".split()
+    argv = ["--backbone", "mobilenet_v2", "--weights", "none", "--image-size", "32", "--backbone-option", "alpha=0.35"]
+    argv += ["--freeze-epochs", "2", "--epochs", "0", "--batch-size", "8", "--export", "served", "--seed", "3"]
     code, out, err = run(capsys, "train", "--images", photos, *argv)
     assert code == 0
     assert "warning: weights=none starts 'mobilenet_v2' from random numbers" in err

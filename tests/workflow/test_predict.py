@@ -91,11 +91,11 @@ def test_bad_images_are_named_and_left_out_only_when_asked(places, photos, tmp_p
 
 
 def test_what_is_no_model_or_no_image_is_said(places, photos, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no model .*servd.* Did you mean 'served'"):
+    with pytest.raises(FileNotFoundError, match=r"no model .*servd.* Did you mean 'served'"):
         predict(places["export"].with_name("servd"), photos)
     with pytest.raises(FileNotFoundError, match="no image"):
         predict(places["export"], photos / "nowhere.jpg")
-    with pytest.raises(ValueError, match="an exported folder or a .keras file"):
+    with pytest.raises(ValueError, match="an exported folder or a"):
         predict(photos / "red" / "0.jpg", photos)
     with pytest.raises(FileNotFoundError, match="no version folder"):
         predict(photos, photos / "red")

@@ -115,7 +115,7 @@ def test_class_weights_by_name_reach_the_training_by_index(fields):
 
     assert mean_scores({"blue": 0, "green": 1, "red": 0}).argmax() == 1
     assert mean_scores("blue=0,green=0,red=1").argmax() == 2
-    with pytest.raises(ValueError, match="a weight for each of .* Received: {'blue': 1.0}"):
+    with pytest.raises(ValueError, match=r"a weight for each of .* Received: \{'blue': 1.0\}"):
         mean_scores({"blue": 1})
 
 

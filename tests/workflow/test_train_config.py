@@ -61,9 +61,14 @@ def test_a_file_may_write_values_as_the_command_line_does(tmp_path):
 
 def test_the_fields_of_a_builder_make_the_run_that_builds_it_again():
     builder = tft.ImageClassifier(
-        num_classes=2, class_names=("ant", "bee"), input_shape=(64, 96, 1), weights=None, trainable=3, dropout=0.4, seed=5,
+        num_classes=2,
+        class_names=("ant", "bee"),
+        input_shape=(64, 96, 1),
+        weights=None,
+        trainable=3,
         learning_rate=0.02,
-    )  # fmt: skip
+        seed=5,
+    )
     for fields in ({"images": "photos", **builder.to_dict()}, {"images": "photos", "builder": builder.to_dict()}):
         config = TrainConfig.from_dict(fields)
         assert (config.image_size, config.channels) == ((64, 96), 1)
@@ -80,8 +85,10 @@ def test_fields_cover_the_builder_and_defaults_are_those_of_fine_tune():
     parameters = inspect.signature(tft.fine_tune).parameters
     shared = {field.name: field.default for field in dataclasses.fields(TrainConfig) if field.name in parameters}
     assert {"epochs", "freeze_epochs", "learning_rate", "layer_decay", "batch_size"} < shared.keys()
-    # A run is the same when it is run again; for folders None stands for batches of 32.
-    assert {name: parameters[name].default for name in shared} == shared | {"seed": None, "batch_size": None}
+    # A run is the same when it is run again; for folders None stands for batches of 32, and a folder to measure on
+    # leaves nothing to split.
+    others = {"seed": None, "batch_size": None, "validation_split": 0.2}
+    assert {name: parameters[name].default for name in shared} == shared | others
 
 
 @pytest.mark.parametrize(

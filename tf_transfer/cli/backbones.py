@@ -13,8 +13,8 @@ examples:
 
 Images always go in raw, with values from 0 to 255: each backbone scales them itself as its weights were trained
 (column preprocessing). Small and quick on a CPU: mobilenet_v2, mobilenet_v3_small. More accurate and slower:
-efficientnet_v2_b0, resnet50, convnext_tiny. Those without sizes come with tf-transfer. Also taken: hub:HANDLE (a module of TF Hub or Kaggle, or its folder) and
-file:MODEL.keras (a saved Keras model)."""
+efficientnet_v2_b0, resnet50, convnext_tiny. Those with a size of their own come with tf-transfer and need no download.
+Also taken: hub:HANDLE (a module of TF Hub or Kaggle, or its folder) and file:MODEL.keras (a saved Keras model)."""
 WHEN_STOPPED = "Stopped."
 
 
