@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-import tf_transfer
 from tf_transfer import _checks
 from tf_transfer.layers import _archives
 
@@ -92,7 +91,7 @@ def shipped_names():
 
 
 def _places():
-    package = Path(tf_transfer.__file__).parent
+    package = Path(__file__).parents[1]
     return package.parent / "saved_models", package / "saved_models"
 
 
