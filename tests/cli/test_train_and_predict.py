@@ -82,6 +82,11 @@ def test_export_turns_the_saved_file_into_the_same_model(trained, photos, here, 
     metadata = json.loads(Path("again/1/assets.extra/metadata.json").read_text())
     assert metadata["examples"] == {"num": 16, "source": "given"}
 
+    Image.new("RGB", (20, 20), "white").save("white.png")
+    code, out, _ = run(capsys, "export", trained / "model.keras", "again", "--examples", "white.png")
+    assert (code, out) == (0, "exported  again/2\n")
+    os.remove("white.png")
+
     code, _, err = run(capsys, "export", trained / "model.keras", "third", "--class-names", "blue,green")
     assert code == 1
     assert "must have one name for each of the model's 3" in err

@@ -9,6 +9,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from color_images import write_color_images
 
 import tf_transfer as tft
 
@@ -56,6 +57,12 @@ def test_a_run_learns_measures_saves_and_exports_what_it_trained(fields, photos,
     assert metadata["examples"] == {"num": 6, "source": "given"}
     assert metadata["builder"]["backbone"] == fields["backbone"]
     assert metadata["builder"]["class_names"] == ["blue", "green", "red"]
+
+
+def test_white_images_are_scaled_to_white_and_exported(fields, tmp_path):
+    write_color_images(tmp_path / "grey", 4, colors={"black": (-200, -200, -200), "white": (500, 500, 500)})
+    fields |= {"images": tmp_path / "grey", "freeze_epochs": 1, "export": tmp_path / "served"}
+    assert train(TrainConfig.from_dict(fields), verbose=0).export_path == str(tmp_path / "served" / "1")
 
 
 def test_an_accuracy_below_the_gate_keeps_nothing(fields, tmp_path):

@@ -56,4 +56,5 @@ def _read(folder, skip_bad, model):
     for index in chosen:
         with open(files[index], "rb") as file:
             images.append(decode_image(file.read(), shape[:2], shape[2]).numpy())
-    return np.stack(images)
+    # Scaling white gives 255.00002, which is no raw image.
+    return np.clip(images, 0, 255)

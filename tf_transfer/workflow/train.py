@@ -7,6 +7,7 @@ import tempfile
 import warnings
 
 import keras
+import numpy as np
 
 from tf_transfer.analysis import ClassifierEvaluation, evaluate_classifier
 from tf_transfer.backbones import APPLICATIONS, load_backbone
@@ -200,7 +201,8 @@ def _keep(config, result, validation):
         _save(result.model, os.fspath(config.save_model))
         result = dataclasses.replace(result, saved_model=os.fspath(config.save_model))
     if config.export is not None:
-        examples = validation.examples(_NUM_EXAMPLES)
+        # Scaling white gives 255.00002, which is no raw image.
+        examples = np.clip(validation.examples(_NUM_EXAMPLES), 0, 255)
         try:
             path = export(result.model, config.export, class_names=result.class_names, examples=examples)
         except KeyboardInterrupt as stop:
