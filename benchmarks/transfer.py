@@ -16,7 +16,7 @@ WEIGHTS = "weights/mobilenet_v2_1.0_224_imagenet_dequant_notop.weights.h5"
 SIZES = {"hymenoptera": 160, "flowers128": 128}
 METHODS = ("from scratch", "feature extraction", "fine-tuned")
 RECIPE = {
-    "hymenoptera": {"freeze_epochs": 30, "epochs": 10, "learning_rate": 1e-2, "fine_tuning_rate": 1e-5},
+    "hymenoptera": {"freeze_epochs": 60, "epochs": 6, "learning_rate": 1e-2, "fine_tuning_rate": 1e-5},
     "flowers128": {"freeze_epochs": 30, "epochs": 6, "learning_rate": 1e-2, "fine_tuning_rate": 1e-4},
 }
 SCRATCH = {"hymenoptera": {"epochs": 20, "rate": 1e-3}, "flowers128": {"epochs": 6, "rate": 1e-3}}
@@ -39,7 +39,8 @@ def measure(dataset, method, seed, data, arrays):
         num_classes=int(arrays[1].max()) + 1,
         weights=None if scratch else str(Path(data) / WEIGHTS),
         input_shape=(SIZES[dataset], SIZES[dataset], 3),
-        l2=0.01 if dataset == "hymenoptera" else 1e-4,
+        dropout=0.0,
+        l2=1e-3,
         seed=seed,
     )
     model = builder.build()

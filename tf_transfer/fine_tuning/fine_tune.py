@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_transfer import _checks
@@ -43,8 +44,8 @@ def fine_tune(
 
     Few labels are quickly overfitted, so the second phase has to prove itself. With validation data each phase ends
     with its best weights, and the first stays when no epoch of the second is better. Without, a part of the training
-    data is held out, both phases run on the rest to find how many epochs of the second help, perhaps none, and then
-    both run on all of it for so many epochs.
+    data is held out, both phases run on the rest to find how many epochs of the second lower its loss by more than the
+    standard error, perhaps none, and then both run on all of it for so many epochs.
 
     Args:
         model: A compiled `keras.Model` with a backbone nested in it, as the builders return. Its loss, metrics and kind
@@ -134,22 +135,32 @@ def fine_tune(
 
 def _choose_then_train(search, final, plan):
     """Returns the history of `final` for as many epochs of the second phase as helped on the held-out part."""
-    model = search.model
-    start = model.get_weights()
+    start = search.model.get_weights()
     search.say("Part of the training data is held out to choose how long to fine-tune.")
     search.callbacks = ()
-    searched = search.run(plan)
-    best = searched.phases[-1].best_epoch
-    helped = 0 if best is None else best - searched.phases[-1].first_epoch + 1
-    model.set_weights(start)
-    search.say(
-        f"{helped} of {plan.epochs} epochs of fine-tuning helped on the held-out part; now on all of the training data."
-        if helped or plan.freeze_epochs
-        else "No epoch helped on the held-out part."
-    )
+    helped = _epochs_that_help(search, plan)
+    search.model.set_weights(start)
+    search.say(f"{helped} of {plan.epochs} epochs of fine-tuning helped there. Now on all of the training data.")
+    # Without a first phase there is nothing to fall back on.
     history = final.run(dataclasses.replace(plan, stop_after=max(helped, 0 if plan.freeze_epochs else 1)))
-    history.search = searched
+    history.search = search.history
     return history
+
+
+def _epochs_that_help(search, plan):
+    """Returns after how many epochs of the second phase the held-out loss is best, 0 when none is clearly better.
+
+    Clearly is by more than the standard error of the mean gain: on a few dozen examples a smaller gain is luck, and
+    what stands on the other side is a backbone that was trained on many more.
+    """
+    search.train_head(plan)
+    before = search.held_out_losses()
+    search.train_unfrozen(plan)
+    gain = before - search.held_out_losses()
+    phase = search.history.phases[-1]
+    if phase.best_epoch is None or gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
+        return 0
+    return phase.best_epoch - phase.first_epoch + 1
 
 
 def _check_model(model):

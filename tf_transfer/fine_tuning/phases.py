@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_transfer.backbones import count_trainable, set_trainable, split_at_backbone
@@ -68,13 +69,26 @@ class Phases:
 
     def run(self, plan):
         """Trains the model by the plan and returns the history."""
+        self.train_head(plan)
+        self.train_unfrozen(plan)
+        return self.history
+
+    def train_head(self, plan):
         if plan.freeze_epochs:
             set_trainable(self.model, False, verbose=False)
             self._train_head(plan)
+
+    def train_unfrozen(self, plan):
         if plan.epochs and plan.stop_after != 0:
             set_trainable(self.model, plan.unfreeze, batch_norm=plan.batch_norm, verbose=False)
             self._train_unfrozen(plan)
-        return self.history
+
+    def held_out_losses(self):
+        """Returns the loss of each held-out example, a float array."""
+        loss = keras.losses.get(self.model.loss)
+        each = loss.call if isinstance(loss, keras.losses.Loss) else loss
+        losses = [each(batch[1], self.model.predict_on_batch(batch[0])) for batch in self.validation]
+        return np.concatenate([np.ravel(keras.ops.convert_to_numpy(values)) for values in losses])
 
     def _train_head(self, plan):
         num_epochs, rate = plan.freeze_epochs, plan.learning_rate
