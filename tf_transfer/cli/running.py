@@ -19,6 +19,13 @@ def main(argv=None):
     Returns:
         Integer: 0 when all went well, 1 for input that can't be used, 2 for a command that can't be read (raised as
         `SystemExit`, by `argparse`), 3 for an accuracy below `--min-accuracy`, 130 after Ctrl-C.
+
+    Example:
+
+    >>> int(main(["backbones", "xception"]))
+    name      default size  smallest size  preprocessing  normalization
+    xception        299 px          71 px  tf             batch
+    0
     """
     arguments, unknown = build_parser().parse_known_args(argv)
     if unknown:
