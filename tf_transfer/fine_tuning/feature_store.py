@@ -74,7 +74,6 @@ def partial_folder(directory):
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        shutil.rmtree(path, ignore_errors=True)
         raise disk_full(directory) from error
     finally:
         shutil.rmtree(path, ignore_errors=True)
