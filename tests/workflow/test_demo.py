@@ -100,6 +100,14 @@ def _upscaled_sums():
     return tf.image.resize(images, (28, 28)).numpy().sum(axis=(1, 2, 3))
 
 
+@pytest.mark.parametrize(("labels", "num_train"), [(2, 1), (3, 2), (5, 4), (20, 16)])
+def test_a_fifth_of_the_labels_validates(labels, num_train):
+    digits = demo_runs.load_digits_split(0, labels)
+    assert np.bincount(digits.train[1]).tolist() == [num_train] * 10
+    assert np.bincount(digits.validation[1]).tolist() == [labels - num_train] * 10
+    assert len(digits.test[1]) == 1797 - 10 * labels
+
+
 def test_the_seed_draws_the_labelled_images():
     first, again, other = (demo_runs.load_digits_split(seed).train[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
@@ -126,7 +134,10 @@ def _run(method, seed, validation_score, test_score):
     def evaluation(score):
         return ClassifierEvaluation(np.array([[score, 1 - score]] * 4), np.zeros(4, int))
 
-    return demo_runs.Run(method, seed, None, None, evaluation(validation_score), evaluation(test_score), 2.0 + seed)
+    digits = demo_runs.Digits((None, np.zeros(80)), (None, np.zeros(20)), (None, np.zeros(1697)))
+    return demo_runs.Run(
+        method, seed, digits, None, None, evaluation(validation_score), evaluation(test_score), 2.0 + seed
+    )
 
 
 def test_the_export_is_chosen_by_validation_and_not_by_the_test():
@@ -154,7 +165,7 @@ def test_a_record_has_a_line_a_training(tmp_path):
     assert [(line["method"], line["seed"]) for line in lines] == [(run.method, run.seed) for run in runs]
     assert lines[0]["benchmark"] == "demo" and lines[0]["accuracy"] == 1.0 and lines[5]["seconds"] == 3.0
     assert lines[0]["versions"]["keras"] == keras.__version__ and lines[0]["cores"] >= 1
-    assert lines[2]["settings"]["batch_size"] == demo_runs.BATCH_SIZE
+    assert lines[0]["labels"] == 100 and lines[2]["settings"]["batch_size"] == demo_runs.BATCH_SIZE
     assert os.listdir(tmp_path) == ["demo.jsonl"]
 
 
@@ -164,6 +175,7 @@ def test_a_record_has_a_line_a_training(tmp_path):
         ({"seeds": []}, ValueError, "`seeds` must be one or more different integers"),
         ({"seeds": [1, 1]}, ValueError, r"different integers.*\[1, 1\]"),
         ({"seeds": [0.5]}, ValueError, "`seeds` must be an integer"),
+        ({"labels_per_class": 1}, ValueError, "`labels_per_class` must be an integer from 2 to 100"),
         ({"report_path": "there"}, ValueError, "'there' cannot be written"),
         ({"report_path": "no/such/report.html"}, ValueError, "a folder that is there"),
         ({"record": "no/such/demo.jsonl"}, ValueError, "demo.jsonl"),

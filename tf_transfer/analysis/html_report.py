@@ -48,6 +48,7 @@ td.number, th.number { text-align: right; }
 tr.best td { font-weight: 700; color: var(--accent); }
 pre { background: var(--soft); border-radius: 8px; padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.875rem; }
 figure { margin: 1rem 0; }
+@media (max-width: 40rem) { table { font-size: 0.875rem; } th, td { padding-right: 0.6rem; } }
 .plots { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 .plots img { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
 .plots figcaption { flex-basis: 100%; }

@@ -26,8 +26,7 @@ class DemoResult:
         export_path: String, the version folder of the export.
         report_path: String, the page.
         served: `tft.serving.Verification`, predictions of the export in a process without Keras.
-        served_images: Array, the test images of those predictions, one a class.
-        served_labels: Integer array, their true labels.
+        served_examples: Tuple of arrays, the test images of those predictions, one a class, and their labels.
     """
 
     runs: list
@@ -35,8 +34,7 @@ class DemoResult:
     export_path: str
     report_path: str
     served: Verification
-    served_images: np.ndarray
-    served_labels: np.ndarray
+    served_examples: tuple
 
 
 def run_demo(
@@ -44,11 +42,12 @@ def run_demo(
     report_path="demo_report.html",
     seeds=(0, 1, 2),
     *,
+    labels_per_class=10,
     quick=False,
     record=None,
     verbose=1,
 ):
-    """Carries the encoder that the project ships over to scikit-learn's digits, with ten labelled images a class.
+    """Carries the encoder that the project ships over to scikit-learn's digits, with few labelled images a class.
 
     For each seed a classifier is trained in three ways, from scratch, on frozen features, and fine-tuned, and measured
     on the images that no training has seen. The best by validation is exported and asked again in a process without
@@ -58,6 +57,8 @@ def run_demo(
         export_path: String or path, the folder that gets the next version of the served model.
         report_path: String or path of the HTML file.
         seeds: Sequence of integers; each draws the labelled images and starts the trainings. Defaults to (0, 1, 2).
+        labels_per_class: Integer, at least 2, how many images of each class have a label; a fifth of them, at least
+            one, is for validation. Defaults to 10.
         quick: Boolean, whether to train for a tenth of the epochs, to see that everything runs. Defaults to False.
         record: String or path of a file that is written anew, one line of JSON a training. Defaults to None.
         verbose: 0 or 1, whether to print progress and results. Defaults to 1.
@@ -77,20 +78,21 @@ def run_demo(
     from rich.console import Console
 
     seeds = [_checks.integer(seed, "seeds", minimum=0) for seed in seeds]
+    _checks.integer(labels_per_class, "labels_per_class", minimum=2, maximum=100)
     _check(export_path, report_path, seeds, record, quick)
     console = Console(quiet=not verbose, highlight=False, soft_wrap=True)
     console.print(
-        f"[bold]{demo_runs.ENCODER}[/bold], trained on MNIST, carried over to scikit-learn's 8x8 digits: "
-        f"{demo_runs.NUM_TRAIN} labelled images a class to train and {demo_runs.NUM_VALIDATION} to validate."
+        f"[bold]{demo_runs.ENCODER}[/bold], trained on MNIST, carried over to scikit-learn's 8x8 digits with "
+        f"{labels_per_class} labelled images a class."
     )
-    runs = _train_all(seeds, quick, console)
+    runs = _train_all(seeds, labels_per_class, quick, console)
     console.print(_table(runs))
     best = demo_runs.choose(runs)
-    images, labels = _first_of_each_class(demo_runs.load_digits_split(best.seed).test)
-    path = export(best.model, export_path, examples=demo_runs.load_digits_split(best.seed).validation[0])
+    path = export(best.model, export_path, examples=best.digits.validation[0])
+    images, labels = _first_of_each_class(best.digits.test)
     served = verify(path, images, best.model.predict(images, verbose=0))
-    result = DemoResult(runs, best, path, os.fspath(report_path), served, images, labels)
-    demo_report.write(result, report_path, quick)
+    result = DemoResult(runs, best, path, os.fspath(report_path), served, (images, labels))
+    demo_report.write(result, quick)
     if record is not None:
         _record(runs, record)
     _tell(result, console)
@@ -112,7 +114,7 @@ def _check(export_path, report_path, seeds, record, quick):
             )
 
 
-def _train_all(seeds, quick, console):
+def _train_all(seeds, labels_per_class, quick, console):
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     runs = []
@@ -122,7 +124,11 @@ def _train_all(seeds, quick, console):
             for method in demo_runs.RECIPES:
                 task = progress.add_task(f"seed {seed}, {method}", total=demo_runs.num_epochs(method, quick))
                 run = demo_runs.run(
-                    method, seed, quick=quick, on_epoch_end=lambda epoch, logs, task=task: progress.advance(task)
+                    method,
+                    seed,
+                    labels_per_class,
+                    quick=quick,
+                    on_epoch_end=lambda epoch, logs, task=task: progress.advance(task),
                 )
                 progress.remove_task(task)
                 console.print(
@@ -157,9 +163,9 @@ def _tell(result, console):
     console.print(
         f"Exported to [bold]{result.export_path}[/bold]: {best.method}, seed {best.seed}, chosen by validation. "
         f"Asked again in a process without Keras\n(TensorFlow {served.tensorflow}, C library), largest difference "
-        f"{served.max_difference:.1e}:"
+        f"{served.max_difference:.1g}:"
     )
-    for label, predicted, scores in zip(result.served_labels, served.outputs["labels"], served.outputs["scores"]):
+    for label, predicted, scores in zip(result.served_examples[1], served.outputs["labels"], served.outputs["scores"]):
         name = demo_runs.CLASS_NAMES[label]
         console.print(
             f"  true {name:<6}  served {predicted:<6}  {scores.max():.2f}{'' if name == predicted else '  wrong'}"
@@ -183,7 +189,8 @@ def _record(runs, path):
             "when": time.strftime("%Y-%m-%d"),
             "versions": {name: importlib.metadata.version(name) for name in packages},
             "python": platform.python_version(),
-            "cores": len(os.sched_getaffinity(0)),
+            "cores": os.cpu_count(),
+            "labels": len(run.digits.train[1]) + len(run.digits.validation[1]),
             "settings": {**demo_runs.recipe(run.method), "batch_size": demo_runs.BATCH_SIZE},
         }
         for run in runs

@@ -13,10 +13,10 @@ from tf_transfer.analysis import HTMLReport
 from tf_transfer.workflow import demo_runs
 
 
-def write(result, path, quick=False):
+def write(result, quick=False):
     """Writes what the demo gave, a `demo.DemoResult`, as an HTML file and returns its path."""
-    num_labels = demo_runs.NUM_TRAIN + demo_runs.NUM_VALIDATION
-    report = HTMLReport(f"From MNIST to other digits with {num_labels} labels a class")
+    num_train, num_validation = _labels_per_class(result)
+    report = HTMLReport(f"From MNIST to other digits with {num_train + num_validation} labels a class")
     if quick:
         report.text("A quick run, with a tenth of the epochs: its figures say nothing about the methods.")
     _results(report, result)
@@ -24,7 +24,7 @@ def write(result, path, quick=False):
     _errors(report, result)
     _serving(report, result)
     _how(report, result)
-    return report.save(path)
+    return report.save(result.report_path)
 
 
 def _results(report, result):
@@ -79,7 +79,7 @@ def _errors(report, result):
         ["class", "precision", "recall", "F1", "images"],
         zip(test.class_names, test.precision, test.recall, test.f1, test.support),
     )
-    images = demo_runs.load_digits_split(best.seed).test[0]
+    images = best.digits.test[0]
     mistakes = test.most_confident_mistakes(12)
     if mistakes:
         report.text("The most confident mistakes, with the score of the wrong class:")
@@ -96,13 +96,15 @@ def _serving(report, result):
     report.text(
         f"{result.export_path} was loaded by TensorFlow's C library ({served.tensorflow}) in a process that imports "
         "neither TensorFlow nor Keras, as a server would. For the first test image of each class its scores differ "
-        f"from those of the Keras model by at most {served.max_difference:.1e}."
+        f"from those of the Keras model by at most {served.max_difference:.1g}."
     )
     captions = [
         f"{demo_runs.CLASS_NAMES[label]}: served as {predicted} ({np.max(scores):.2f})"
-        for label, predicted, scores in zip(result.served_labels, served.outputs["labels"], served.outputs["scores"])
+        for label, predicted, scores in zip(
+            result.served_examples[1], served.outputs["labels"], served.outputs["scores"]
+        )
     ]
-    report.pictures(result.served_images, captions)
+    report.pictures(result.served_examples[0], captions)
     folder = os.path.dirname(result.export_path)
     name = os.path.basename(folder)
     mounted = folder if os.path.isabs(folder) else f"$PWD/{folder}"
@@ -122,16 +124,17 @@ def _serving(report, result):
 
 
 def _how(report, result):
+    num_train, num_validation = _labels_per_class(result)
     report.section("How it was made")
     report.text(
-        f"A seed draws {demo_runs.NUM_TRAIN + demo_runs.NUM_VALIDATION} labelled images a class: "
-        f"{demo_runs.NUM_TRAIN} train, {demo_runs.NUM_VALIDATION} validate (best weights, choice of the export). All "
+        f"A seed draws {num_train + num_validation} labelled images a class: {num_train} to train, {num_validation} to "
+        "validate, by which the best weights are kept and the exported model was chosen. All "
         "other images are the test, which chooses nothing. All three ways have the same architecture and see the same "
         "labelled images; from scratch, the encoder's weights are drawn anew and everything trains."
     )
     report.text(
         "The rates and epochs of each way were chosen by cross-validation inside the labelled images of other draws "
-        "(seeds 100 to 104), before the test was looked at. They are arguments of tft.fine_tune:"
+        "(seeds 100 and 101), before the test was looked at. They are arguments of tft.fine_tune:"
     )
     settings = {method: demo_runs.recipe(method) for method in demo_runs.RECIPES}
     names = list(dict.fromkeys(name for options in settings.values() for name in options))
@@ -154,6 +157,11 @@ def _how(report, result):
     )
     report.text("To make it again:")
     report.code("tf-transfer demo")
+
+
+def _labels_per_class(result):
+    parts = (result.best.digits.train, result.best.digits.validation)
+    return [len(labels) // len(demo_runs.CLASS_NAMES) for _, labels in parts]
 
 
 def _seeds(runs):
