@@ -52,6 +52,8 @@ def find_backbone(model):
         A `keras.Model` or `HubLayer`. Among several nested models with weights it is the one that holds more
         than half of the parameters; where none does, `model` itself.
     """
+    if isinstance(model, HubLayer):
+        return model
     nested = [layer for layer in model.layers if isinstance(layer, keras.Model | HubLayer) and layer.weights]
     if len(nested) == 1:
         return nested[0]
@@ -83,13 +85,28 @@ def blocks(model):
 
 
 def block_layers(model):
-    """Returns an ordered dict of block name to the list of layers with weights in it, input to output."""
-    backbone = find_backbone(model)
+    """Returns the layers of each block, those that have weights.
+
+    Args:
+        model: A `keras.Model`, built, as in `blocks`.
+
+    Returns:
+        Dict of block name to list of `keras.layers.Layer`, from the input to the output.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, name="a"), keras.layers.ReLU()])
+    >>> {name: [layer.name for layer in layers] for name, layers in tft.backbones.block_layers(model).items()}
+    {'a': ['a']}
+    """
+    backbone = model
+    # A saved model that is a backbone now may have had a backbone of its own.
+    while (inner := find_backbone(backbone)) is not backbone:
+        backbone = inner
     if isinstance(backbone, HubLayer):
         return {backbone.name: [backbone]}
-    names = _block_names([layer for layer in backbone.layers])
     grouped = {}
-    for layer, name in zip(backbone.layers, names, strict=True):
+    for layer, name in zip(backbone.layers, _block_names(backbone.layers), strict=True):
         if layer.weights:
             grouped.setdefault(name, []).append(layer)
     return grouped

@@ -8,7 +8,6 @@ import keras
 
 from tf_transfer import _checks
 from tf_transfer.backbones.blocks import block_layers, find_backbone
-from tf_transfer.layers import HubLayer
 from tf_transfer.training import refresh_training
 
 
@@ -75,11 +74,7 @@ def set_trainable(model, trainable, *, batch_norm="frozen", verbose=True):
     # Below a container that is frozen nothing trains, whatever the layers inside say.
     if model is not backbone and not model.trainable:
         model.trainable = True
-    if chosen and isinstance(backbone, HubLayer):
-        backbone.trainable = True
-    else:
-        backbone.trainable = bool(chosen)
-        _set_layers(backbone, chosen, batch_norm)
+    _set_layers(backbone, chosen, batch_norm)
     refresh_training(model)
     count = count_trainable(model)
     if verbose:
@@ -153,13 +148,16 @@ def _known_block(name, names):
 
 
 def _set_layers(backbone, chosen, batch_norm):
-    chosen_ids = {id(layer) for layer in chosen}
-    for layer in backbone.layers:
-        layer.trainable = id(layer) in chosen_ids
-    if batch_norm == "frozen":
-        for layer in backbone._flatten_layers(include_self=False):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+    chosen_ids = {id(part) for layer in chosen for part in layer._flatten_layers()}
+    # Keras passes a flag on to the layers inside only when it changes, and a container that is frozen freezes all.
+    backbone.trainable = False
+    if not chosen:
+        return
+    backbone.trainable = True
+    for part in backbone._flatten_layers():
+        if part._trainable_variables or part._non_trainable_variables:
+            frozen = batch_norm == "frozen" and isinstance(part, keras.layers.BatchNormalization)
+            part.trainable = id(part) in chosen_ids and not frozen
 
 
 def _can_train(layer, batch_norm):

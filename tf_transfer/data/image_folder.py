@@ -20,7 +20,7 @@ from tf_transfer.data.image_files import (
     summarize,
     warn_ignored,
 )
-from tf_transfer.data.labels import balanced_class_weight
+from tf_transfer.data.labels import balanced_class_weight, held_out_mask
 
 
 class ImageFolder:
@@ -103,12 +103,7 @@ class ImageFolder:
             raise ValueError(
                 f"`validation_split` must be between 0 and 1. Received: validation_split={validation_split!r}."
             )
-        rng = np.random.default_rng(seed)
-        held_out = np.zeros(len(self), bool)
-        for label in range(len(self.class_names)):
-            members = np.flatnonzero(self.labels == label)
-            size = min(max(round(fraction * len(members)), 1), len(members) - 1)
-            held_out[rng.permutation(members)[: max(size, 0)]] = True
+        held_out = held_out_mask(self.labels, fraction, seed)
         if not held_out.any():
             raise ValueError(f"{self!r} cannot be split: no class has two images. Add images to {self.directory}.")
         return self._subset(~held_out), self._subset(held_out)

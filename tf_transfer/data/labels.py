@@ -167,3 +167,14 @@ def _refuse(y, wrong, sentence):
     check = tf.debugging.Assert(~tf.reduce_any(wrong), [sentence, tf.boolean_mask(y, wrong)])
     with tf.control_dependencies([check]):
         return tf.identity(y)
+
+
+def held_out_mask(labels, fraction, seed):
+    """Returns a boolean array, True for the examples held out: of each class a fraction, and at least one of two."""
+    rng = np.random.default_rng(seed)
+    held_out = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        size = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held_out[rng.permutation(members)[: max(size, 0)]] = True
+    return held_out

@@ -5,6 +5,7 @@ import numpy as np
 
 from tf_transfer import _checks
 from tf_transfer.data.image_folder import ImageFolder
+from tf_transfer.data.labels import held_out_mask
 
 
 def hold_out(data, fraction, seed=0):
@@ -26,7 +27,7 @@ def hold_out(data, fraction, seed=0):
 
     >>> (x, y), (x_out, y_out) = tft.data.hold_out((np.arange(10), np.arange(10) % 2), 0.4)
     >>> y.tolist(), y_out.tolist()
-    ([0, 1, 0, 1, 0, 1], [0, 1, 0, 1])
+    ([0, 1, 0, 1, 0, 1], [1, 0, 0, 1])
     """
     if isinstance(data, ImageFolder):
         return data.split(fraction, seed)
@@ -44,17 +45,6 @@ def hold_out(data, fraction, seed=0):
     return tuple(
         keras.tree.map_structure(lambda array, rows=rows: array[rows], arrays) for rows in (~held_out, held_out)
     )
-
-
-def held_out_mask(labels, fraction, seed):
-    """Returns a boolean array, True for the examples held out: of each class a fraction, and at least one of two."""
-    rng = np.random.default_rng(seed)
-    held_out = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        size = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        held_out[rng.permutation(members)[: max(size, 0)]] = True
-    return held_out
 
 
 def _classes(labels):

@@ -44,8 +44,8 @@ def fine_tune(
 
     Few labels are quickly overfitted, so the second phase has to prove itself. With validation data each phase ends
     with its best weights, and the first stays when no epoch of the second is better. Without, a part of the training
-    data is held out, both phases run on the rest to find how many epochs of the second lower its loss by more than the
-    standard error, perhaps none, and then both run on all of it for so many epochs.
+    data is held out, both phases run on the rest to find how many epochs of the second lower its loss by more than two
+    standard errors, perhaps none, and then both run on all of it for so many epochs.
 
     Args:
         model: A compiled `keras.Model` with a backbone nested in it, as the builders return. Its loss, metrics and kind
@@ -130,6 +130,7 @@ def fine_tune(
         history = _choose_then_train(search, phases(train, None), plan)
     # What a user trains on with goes on at the last phase's rate, not at the end of a schedule that has run out.
     compile_with(model, optimizer_like(model, history.phases[-1].learning_rate, kind))
+    model.optimizer.build(model.trainable_variables)
     return history
 
 
@@ -150,7 +151,7 @@ def _choose_then_train(search, final, plan):
 def _epochs_that_help(search, plan):
     """Returns after how many epochs of the second phase the held-out loss is best, 0 when none is clearly better.
 
-    Clearly is by more than the standard error of the mean gain: on a few dozen examples a smaller gain is luck, and
+    Clearly is by more than two standard errors of the mean gain: on a few dozen examples a smaller gain is luck, and
     what stands on the other side is a backbone that was trained on many more.
     """
     search.train_head(plan)
@@ -158,7 +159,7 @@ def _epochs_that_help(search, plan):
     search.train_unfrozen(plan)
     gain = before - search.held_out_losses()
     phase = search.history.phases[-1]
-    if phase.best_epoch is None or gain.mean() <= gain.std(ddof=1) / np.sqrt(len(gain)):
+    if phase.best_epoch is None or gain.mean() <= 2 * gain.std(ddof=1) / np.sqrt(len(gain)):
         return 0
     return phase.best_epoch - phase.first_epoch + 1
 

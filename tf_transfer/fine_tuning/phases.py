@@ -123,18 +123,17 @@ class Phases:
         cache = features_cache if isinstance(features_cache, FeatureCache) else None
         if cache is None:
             cache = FeatureCache(None if features_cache is True else features_cache)
-        show = 1 if self.verbose else 0
+        show = int(self.verbose == 1)
         try:
             encoder, head = split_at_backbone(self.model)
+        except ValueError as error:
+            # A model that can't be cut in two can still be trained whole.
+            self.say(f"Features are not cached: {error}")
+            return None
+        try:
             train = cache.features(encoder, self.train, steps=self.steps, verbose=show)
             validation = self.validation and cache.features(encoder, self.validation, verbose=show)
         except RandomStreamError as error:
-            self.say(f"Features are not cached: {error}")
-            return None
-        except ValueError as error:
-            # A model that can't be cut in two can still be trained whole.
-            if "backbone" not in str(error):
-                raise
             self.say(f"Features are not cached: {error}")
             return None
         batch_size = self.batch_size or _batch_size(self.train)

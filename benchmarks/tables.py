@@ -1,0 +1,123 @@
+"""Renders the tables of docs/benchmarks.md from the JSON lines in benchmarks/results/."""
+
+import re
+import statistics
+import sys
+from pathlib import Path
+
+from common import RESULTS, Results
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+
+def spread(values):
+    """Returns "mean (lowest to highest)" of percentages."""
+    values = [100 * value for value in values]
+    return f"{statistics.mean(values):.1f} ({min(values):.1f} to {max(values):.1f})"
+
+
+def by(rows, *names):
+    groups = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in names), []).append(row)
+    return groups
+
+
+def markdown(header, lines):
+    table = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in table)
+
+
+def accuracies(rows, *names):
+    lines = [
+        [
+            *key,
+            spread(row["accuracy"] for row in group),
+            spread(row["macro_f1"] for row in group),
+            f"{statistics.mean(row['seconds'] for row in group):.0f}",
+            len(group),
+        ]
+        for key, group in by(rows, *names).items()
+    ]
+    return markdown([*names, "accuracy, %", "macro-F1, %", "seconds", "seeds"], lines)
+
+
+def transfer(rows):
+    order = ["from scratch", "feature extraction", "fine-tuned"]
+    rows = sorted(rows, key=lambda row: (row["dataset"] != "hymenoptera", order.index(row["method"])))
+    return accuracies(rows, "dataset", "method")
+
+
+def demo(rows):
+    return accuracies(rows, "method")
+
+
+def features_cache(rows):
+    header = [
+        "backbone",
+        "seed",
+        "plain, s",
+        "cached, s",
+        "of it extraction, s",
+        "times faster",
+        "accuracy plain / cached, %",
+    ]
+    lines = [
+        [
+            row["backbone"], row["seed"], row["plain_seconds"], row["cached_seconds"], row["extraction_seconds"], row["ratio"],
+            "random weights" if row["backbone"] == "resnet50"
+            else f"{100 * row['plain_accuracy']:.1f} / {100 * row['cached_accuracy']:.1f}",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return markdown(header, lines)
+
+
+def export(rows):
+    header = ["seed", "`.keras` reloaded", "`tf.saved_model.load`", "C API", "spread of the scores"]
+    lines = [
+        [row["seed"], *(f"{row[way]:.1e}" for way in ("keras", "saved_model_load", "c_api")), row["spread_of_scores"]]
+        for row in rows
+    ]
+    return markdown(header, lines)
+
+
+def imports(rows):
+    return markdown(
+        ["`import keras`, s", "`import tf_transfer`, s", "over Keras, s"],
+        [[row["keras"], row["tf_transfer"], row["over_keras"]] for row in rows],
+    )
+
+
+TABLES = {table.__name__: table for table in (demo, transfer, features_cache, export, imports)}
+
+
+def setting(rows):
+    last = rows[-1]
+    packages = ", ".join(f"{name} {version}" for name, version in last["versions"].items())
+    return f"Measured {last.get('when', '')} on {last['cores']} cores with {packages}."
+
+
+def render(text):
+    """Returns the document with every `<!-- table NAME -->` block filled from its results."""
+
+    def fill(found):
+        name = found.group(1)
+        rows = Results(name).rows()
+        body = f"{TABLES[name](rows)}\n\n{setting(rows)}" if rows else "Not measured yet."
+        return f"<!-- table {name} -->\n{body}\n<!-- end -->"
+
+    return re.sub(r"<!-- table (\w+) -->\n.*?<!-- end -->", fill, text, flags=re.DOTALL)
+
+
+def main():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    rendered = render(text)
+    if "--check" in sys.argv:
+        sys.exit(0 if rendered == text else f"{DOCUMENT.name} is not what {RESULTS.name}/ says: run `make docs`.")
+    DOCUMENT.write_text(rendered, encoding="utf-8")
+    print(f"rendered {len(TABLES)} tables into {DOCUMENT.name}")
+
+
+if __name__ == "__main__":
+    main()
