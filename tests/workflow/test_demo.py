@@ -26,7 +26,7 @@ def made(tmp_path_factory):
     code = "from tf_transfer.workflow import run_demo; run_demo(seeds=[3], quick=True)"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stderr[-3000:]
-    return types.SimpleNamespace(folder=folder, output=done.stdout)
+    return types.SimpleNamespace(folder=folder, output=done.stdout, errors=done.stderr)
 
 
 def test_it_says_what_it_does_and_where_everything_is(made):
@@ -35,6 +35,7 @@ def test_it_says_what_it_does_and_where_everything_is(made):
     assert "Exported to saved_models/digits/1" in made.output
     assert "Report: demo_report.html" in made.output and "Next" in made.output
     assert made.output.count("  true ") == 10
+    assert "retracing" not in made.errors and "UserWarning" not in made.errors
 
 
 def test_what_it_exports_knows_digits(made):
@@ -194,9 +195,23 @@ def test_what_cannot_work_is_said_before_anything_is_trained(arguments, error, w
     assert sorted(os.listdir(tmp_path)) == ["file", "there"]
 
 
+def _accuracies(result):
+    return {method: figures["accuracy"][0] for method, figures in demo_runs.summary(result.runs).items()}
+
+
 @pytest.mark.slow
-def test_fine_tuned_is_ten_points_above_from_scratch(tmp_path):
-    result = run_demo(tmp_path / "digits", tmp_path / "report.html", verbose=0)
-    accuracy = {method: figures["accuracy"][0] for method, figures in demo_runs.summary(result.runs).items()}
-    assert accuracy["fine-tuned"] >= accuracy["from scratch"] + 0.10
+def test_with_ten_labels_a_class_fine_tuning_leaves_half_the_errors_of_training_from_scratch(tmp_path):
+    accuracy = _accuracies(run_demo(tmp_path / "digits", tmp_path / "report.html", verbose=0))
+    # Ten points are not to be had here: from scratch the network reaches 0.94, and a support vector machine on the
+    # raw pixels 0.93.
+    assert accuracy["from scratch"] > 0.9, "the opponent has become weaker than a support vector machine on pixels"
+    assert 1 - accuracy["fine-tuned"] < (1 - accuracy["from scratch"]) / 2
     assert accuracy["fine-tuned"] >= accuracy["feature extraction"] - 0.005
+
+
+@pytest.mark.slow
+def test_with_three_labels_a_class_fine_tuning_is_ten_points_above_training_from_scratch(tmp_path):
+    result = run_demo(tmp_path / "digits", tmp_path / "report.html", labels_per_class=3, verbose=0)
+    accuracy = _accuracies(result)
+    assert accuracy["fine-tuned"] >= accuracy["from scratch"] + 0.10
+    assert accuracy["fine-tuned"] > 0.95
