@@ -12,7 +12,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tf_transfer import _checks
+from tf_transfer import __version__, _checks
 from tf_transfer.backbones import shipped
 from tf_transfer.serving import Verification, export, verify
 from tf_transfer.serving.versions import check_target
@@ -192,7 +192,7 @@ def _tell(result, console):
 
 def _record(runs, path):
     """Writes one line of JSON a run, all of them or none; what the file held before is replaced."""
-    packages = ("tensorflow", "keras", "numpy", "tf-transfer")
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
     lines = [
         {
             "benchmark": "demo",
@@ -203,7 +203,7 @@ def _record(runs, path):
             "test": len(run.test.labels),
             "seconds": round(run.seconds, 2),
             "when": time.strftime("%Y-%m-%d"),
-            "versions": {name: importlib.metadata.version(name) for name in packages},
+            "versions": {**versions, "tf-transfer": __version__},
             "python": platform.python_version(),
             "cores": os.cpu_count(),
             "labels": len(run.digits.train[1]) + len(run.digits.validation[1]),

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-import tf_transfer
+from tf_transfer import __version__
 from tf_transfer.analysis import HTMLReport
 from tf_transfer.workflow import demo_runs
 
@@ -145,7 +145,7 @@ def _how(report, result):
     report.table(
         ["made with", ""],
         [
-            ["tf_transfer", tf_transfer.__version__],
+            ["tf-transfer", __version__],
             ["TensorFlow", tf.__version__],
             ["Keras", keras.__version__],
             ["scikit-learn", importlib.metadata.version("scikit-learn")],
