@@ -62,9 +62,10 @@ def features_cache(rows):
         "times faster",
         "accuracy plain / cached, %",
     ]
+    columns = ("backbone", "seed", "plain_seconds", "cached_seconds", "extraction_seconds", "ratio")
     lines = [
         [
-            row["backbone"], row["seed"], row["plain_seconds"], row["cached_seconds"], row["extraction_seconds"], row["ratio"],
+            *(row[name] for name in columns),
             "random weights" if row["backbone"] == "resnet50"
             else f"{100 * row['plain_accuracy']:.1f} / {100 * row['cached_accuracy']:.1f}",
         ]

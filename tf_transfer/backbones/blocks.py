@@ -51,7 +51,16 @@ def find_backbone(model):
     Returns:
         A `keras.Model` or `HubLayer`. Among several nested models with weights it is the one that holds more
         than half of the parameters; where none does, `model` itself.
+
+    Example:
+
+    >>> backbone = tft.load_backbone("mobilenet_v2", None, (32, 32, 3), alpha=0.35)
+    >>> model = keras.Sequential([keras.Input((32, 32, 3)), backbone, keras.layers.Dense(2)])
+    >>> tft.backbones.find_backbone(model) is backbone
+    True
     """
+    if not isinstance(model, keras.Model | HubLayer):
+        raise ValueError(f"`model` must be a `keras.Model`. Received: {model!r}.")
     if isinstance(model, HubLayer):
         return model
     nested = [layer for layer in model.layers if isinstance(layer, keras.Model | HubLayer) and layer.weights]

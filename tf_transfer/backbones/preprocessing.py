@@ -18,6 +18,12 @@ def preprocess(images, mode):
 
     Returns:
         A tensor of the same shape.
+
+    Example:
+
+    >>> white = np.full((1, 1, 1, 3), 255.0)
+    >>> float(tft.backbones.preprocess(white, "tf")[0, 0, 0, 0])
+    1.0
     """
     _checks.one_of(mode, "preprocessing", PREPROCESSING)
     scale, offset, reverse = constants(mode, images.shape[-1])

@@ -83,7 +83,20 @@ def set_trainable(model, trainable, *, batch_norm="frozen", verbose=True):
 
 
 def count_trainable(model):
-    """Returns the `TrainableCount` of a model as its flags stand."""
+    """Counts what trains in a model as its flags stand.
+
+    Args:
+        model: A built `keras.Model`.
+
+    Returns:
+        A `TrainableCount`, `(trainable, total)` numbers of parameters.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.BatchNormalization()])
+    >>> print(tft.backbones.count_trainable(model))
+    21 of 27 parameters train (77.8%)
+    """
     trainable = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     return TrainableCount(trainable, model.count_params())
 
@@ -137,7 +150,10 @@ def _count_from_top(trainable, names):
             "`trainable` must be a boolean, a number of blocks, a fraction, a block's name, a list of names or "
             f"'re:...'. Received: trainable={trainable!r}."
         )
-    return _checks.integer(trainable, "trainable", minimum=1, maximum=len(names))
+    try:
+        return _checks.integer(trainable, "trainable", minimum=1, maximum=len(names))
+    except ValueError as error:
+        raise ValueError(f"{error} The blocks are {names}; to freeze them all say False.") from None
 
 
 def _known_block(name, names):

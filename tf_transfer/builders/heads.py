@@ -19,6 +19,13 @@ def classification_head(features, num_classes, *, hidden_units=(), dropout=0.0, 
 
     Returns:
         Tensor of scores, shape `(batch, num_classes)`, float32, from a layer named "scores" on one named "logits".
+
+    Example:
+
+    >>> features = keras.Input((8,))
+    >>> scores = tft.builders.classification_head(features, num_classes=3, hidden_units=[16])
+    >>> [layer.name for layer in keras.Model(features, scores).layers[1:]]
+    ['dropout_1', 'hidden_1', 'dropout', 'logits', 'scores']
     """
     hidden = _hidden(features, hidden_units, dropout, l2, seed)
     logits = _output(num_classes, "logits", l2)(hidden)
@@ -43,6 +50,13 @@ def regression_head(
 
     Returns:
         Tensor of shape `(batch, num_outputs)`, float32, from a layer named "predictions".
+
+    Example:
+
+    >>> features = keras.Input((8,))
+    >>> model = keras.Model(features, tft.builders.regression_head(features, 1, target_mean=40.0))
+    >>> model(np.ones((1, 8))).numpy().tolist()
+    [[40.0]]
     """
     hidden = _hidden(features, hidden_units, dropout, l2, seed)
     standard = _output(num_outputs, "standardized", l2)(hidden)

@@ -37,14 +37,21 @@ def hold_out(data, fraction, seed=0):
             "Give the held-out part yourself."
         )
     _checks.number(fraction, "fraction", 0.0, 1.0)
-    labels = _classes(np.asarray(data[1]))
+    data = tuple(_as_arrays(part) for part in data)
+    lengths = [len(array) for array in keras.tree.flatten(data)]
+    if len(set(lengths)) != 1:
+        raise ValueError(f"All parts of the data must have as many examples. Received: {lengths}.")
+    labels = _classes(data[1])
     held_out = held_out_mask(labels, fraction, seed)
     if not held_out.any() or held_out.all():
         raise ValueError(f"{fraction:.0%} of {len(labels)} examples leaves a part empty: no class has two examples.")
-    arrays = keras.tree.map_structure(np.asarray, data)
-    return tuple(
-        keras.tree.map_structure(lambda array, rows=rows: array[rows], arrays) for rows in (~held_out, held_out)
-    )
+    return tuple(keras.tree.map_structure(lambda array, rows=rows: array[rows], data) for rows in (~held_out, held_out))
+
+
+def _as_arrays(part):
+    if isinstance(part, dict):
+        return {name: np.asarray(value) for name, value in part.items()}
+    return np.asarray(part)
 
 
 def _classes(labels):

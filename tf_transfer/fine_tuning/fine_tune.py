@@ -75,7 +75,7 @@ def fine_tune(
         verbose: 0 or 1 (one bar an epoch) or 2 (one line an epoch), as in `fit`. Defaults to 1.
 
     Returns:
-        A `FineTuningHistory`.
+        A `FineTuningHistory`: Keras' history over all epochs, each `Phase` marked.
 
     Raises:
         ValueError: Before any training, when the model has no nested backbone, is not compiled, or an argument or the
@@ -86,7 +86,7 @@ def fine_tune(
     >>> model = tft.ImageClassifier(num_classes=2, weights=None, input_shape=(32, 32, 3), augmentation=None,
     ...                             backbone_options={"alpha": 0.35}).build()
     >>> x, y = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 2
-    >>> history = tft.fine_tune(model, (x, y), freeze_epochs=2, epochs=1, features_cache=False, verbose=0)
+    >>> history = tft.fine_tune(model, (x, y), (x, y), freeze_epochs=2, epochs=1, features_cache=False, verbose=0)
     >>> [(phase.name, phase.num_epochs) for phase in history.phases], len(history.history["loss"])
     ([('head', 2), ('fine-tuning', 1)], 3)
 

@@ -51,6 +51,14 @@ def layer_decay_optimizer(model, make_optimizer, learning_rate, decay):
     Returns:
         A `keras.optimizers.MultiOptimizer`.
 
+    Example:
+
+    >>> model = tft.ImageClassifier(num_classes=2, weights=None, input_shape=(32, 32, 3), trainable="block_16",
+    ...                             backbone_options={"alpha": 0.35}).build()
+    >>> optimizer = tft.fine_tuning.layer_decay_optimizer(model, keras.optimizers.SGD, 0.1, decay=0.5)
+    >>> sorted(round(float(each.learning_rate), 3) for each in optimizer.optimizers)
+    [0.025, 0.05, 0.1]
+
     Reference:
         Howard and Ruder, 2018 (discriminative fine-tuning), https://arxiv.org/abs/1801.06146
     """
