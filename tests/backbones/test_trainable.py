@@ -127,7 +127,7 @@ class TestErrors:
             ("re:(", "not a regular expression"),
             (7, "integer from 1 to 3"),
             (0, "integer from 1 to 3"),
-            (0.0, "trains nothing"),
+            (0.0, "trains none of the blocks"),
             (1.5, "from 0.0 to 1.0"),
             ([], "empty list"),
             ("re:^bn_", "nothing to train with batch_norm='frozen'"),

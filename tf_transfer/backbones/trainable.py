@@ -143,7 +143,7 @@ def _count_from_top(trainable, names):
     if isinstance(trainable, float):
         fraction = _checks.number(trainable, "trainable", minimum=0.0, maximum=1.0)
         if fraction == 0.0:
-            raise ValueError("`trainable`=0.0 trains nothing. Say False to freeze the whole backbone.")
+            raise ValueError(f"`trainable`=0.0 trains none of the blocks {names}. To freeze them all say False.")
         return math.ceil(fraction * len(names))
     if not isinstance(trainable, int):
         raise ValueError(
