@@ -133,8 +133,8 @@ def _how(report, result):
         "labelled images; from scratch, the encoder's weights are drawn anew and everything trains."
     )
     report.text(
-        "The rates and epochs of each way were chosen by cross-validation inside the labelled images of other draws "
-        "(seeds 100 and 101), before the test was looked at. They are arguments of tft.fine_tune:"
+        "The rates and epochs of each way were set after a small cross-validation inside the labelled images of other "
+        "draws (seeds 100 and 101), before the test was looked at. They are arguments of tft.fine_tune:"
     )
     settings = {method: demo_runs.recipe(method) for method in demo_runs.RECIPES}
     names = list(dict.fromkeys(name for options in settings.values() for name in options))

@@ -18,8 +18,8 @@ from tf_transfer.layers import HubLayer
 ENCODER = "mnist_encoder"
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
-# What `fine_tune` is given for each way. Rates and epochs were chosen by cross-validation inside the labelled images
-# of other draws (seeds 100 and 101), for each way by itself; no test image had a say.
+# What `fine_tune` is given for each way. Rates and epochs were set after a small cross-validation inside the labelled
+# images of other draws (seeds 100 and 101), for each way by itself; no test image had a say.
 RECIPES = {
     "from scratch": {"freeze_epochs": 0, "epochs": 100, "fine_tuning_rate": 3e-3, "unfreeze": True},
     "feature extraction": {"freeze_epochs": 60, "epochs": 0, "learning_rate": 1e-2},
