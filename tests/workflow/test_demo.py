@@ -200,12 +200,13 @@ def _accuracies(result):
 
 
 @pytest.mark.slow
-def test_with_ten_labels_a_class_fine_tuning_leaves_half_the_errors_of_training_from_scratch(tmp_path):
+def test_with_ten_labels_a_class_fine_tuning_beats_the_same_training_and_halves_the_errors_of_the_best(tmp_path):
     accuracy = _accuracies(run_demo(tmp_path / "digits", tmp_path / "report.html", verbose=0))
-    # Ten points are not to be had here: from scratch the network reaches 0.94, and a support vector machine on the
-    # raw pixels 0.93.
-    assert accuracy["from scratch"] > 0.9, "the opponent has become weaker than a support vector machine on pixels"
-    assert 1 - accuracy["fine-tuned"] < (1 - accuracy["from scratch"]) / 2
+    assert accuracy["fine-tuned"] >= accuracy["from scratch"] + 0.10
+    # Tuned, the network reaches 0.94 from scratch, and a support vector machine on the raw pixels 0.93.
+    tuned = accuracy["from scratch, tuned"]
+    assert tuned > 0.9, "the opponent has become weaker than a support vector machine on pixels"
+    assert 1 - accuracy["fine-tuned"] < (1 - tuned) / 2
     assert accuracy["fine-tuned"] >= accuracy["feature extraction"] - 0.005
 
 
@@ -213,5 +214,5 @@ def test_with_ten_labels_a_class_fine_tuning_leaves_half_the_errors_of_training_
 def test_with_three_labels_a_class_fine_tuning_is_ten_points_above_training_from_scratch(tmp_path):
     result = run_demo(tmp_path / "digits", tmp_path / "report.html", labels_per_class=3, verbose=0)
     accuracy = _accuracies(result)
-    assert accuracy["fine-tuned"] >= accuracy["from scratch"] + 0.10
+    assert accuracy["fine-tuned"] >= accuracy["from scratch, tuned"] + 0.10
     assert accuracy["fine-tuned"] > 0.95

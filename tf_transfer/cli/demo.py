@@ -28,7 +28,9 @@ def add_arguments(parser):
         help="one training of each kind a seed (default: 0 1 2)",
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the epochs, to see that everything runs")
-    parser.add_argument("--record", metavar="FILE", help="add a line of JSON a training to this file")
+    parser.add_argument(
+        "--record", metavar="FILE", help="write the figures of each training to this file, as JSON lines"
+    )
 
 
 def run(arguments):

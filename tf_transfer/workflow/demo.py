@@ -52,9 +52,10 @@ def run_demo(
 ):
     """Carries the encoder that the project ships over to scikit-learn's digits, with few labelled images a class.
 
-    For each seed a classifier is trained in three ways, from scratch, on frozen features, and fine-tuned, and measured
-    on the images that no training has seen. The best by validation is exported and asked again in a process without
-    Keras, and a page shows what came out. Needs no network; takes a few minutes on two cores.
+    For each seed a classifier is trained from scratch (as it is fine-tuned, and tuned for itself), on frozen
+    features, and fine-tuned, and measured on the images that no training has seen. The best by validation is
+    exported and asked again in a process without Keras, and a page shows what came out. Needs no network; takes a
+    few minutes on two cores.
 
     Args:
         export_path: String or path, the folder that gets the next version of the served model.
@@ -148,7 +149,7 @@ def _train_all(seeds, labels_per_class, quick, console):
                 )
                 progress.remove_task(task)
                 console.print(
-                    f"  seed {seed}  {method:<18}  accuracy {run.test.accuracy:.3f}  macro-F1 {run.test.macro_f1:.3f}  "
+                    f"  seed {seed}  {method:<19}  accuracy {run.test.accuracy:.3f}  macro-F1 {run.test.macro_f1:.3f}  "
                     f"{run.seconds:5.1f} s"
                 )
                 runs.append(run)
