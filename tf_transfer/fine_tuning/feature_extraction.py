@@ -59,7 +59,10 @@ class Extraction:
         self.backbone, self.first_pass, self.folder = backbone, first_pass, folder
         self.columns = []
         self.structure = None
-        self._call = tf.function(lambda x: backbone(x, training=False), reduce_retracing=True)
+        x, *_ = keras.utils.unpack_x_y_sample_weight(first_pass.data.element_spec)
+        # A last batch that is smaller must not cost a second trace, which takes as long as hundreds of images.
+        spec = keras.tree.map_structure(lambda leaf: tf.TensorSpec([None, *leaf.shape[1:]], leaf.dtype), x)
+        self._call = tf.function(lambda x: backbone(x, training=False), input_signature=[spec])
         self._verbose = verbose
 
     def run(self):
