@@ -44,7 +44,8 @@ def set_trainable(model, trainable, *, batch_norm="frozen", verbose=True):
             - a list of block names, exactly these;
             - `"re:..."`, the layers whose name, or whose block's name, the regular expression finds.
         batch_norm: "frozen" keeps every batch normalisation of the backbone as it was trained, statistics and
-            scale; "trainable" lets those in the chosen blocks train and update. Defaults to "frozen".
+            scale; "trainable" lets those in the chosen blocks train and update. A Hub module has its own inside its
+            graph, out of reach: they follow the module. Defaults to "frozen".
         verbose: Boolean, whether to print the count. Defaults to True.
 
     Returns:
