@@ -39,7 +39,9 @@ print("fine")
         # Reversed channels, and a normalisation with weights of its own.
         {"backbone": "vgg16", "hidden_units": (4,), "label_smoothing": 0.1},
         pytest.param({"backbone": "efficientnet_b0", "input_shape": (32, 32, 1)}, marks=pytest.mark.slow),
+        pytest.param({"backbone": "mobilenet_v3_small"}, marks=pytest.mark.slow),
         pytest.param({"backbone": "convnext_tiny"}, marks=pytest.mark.slow),
+        pytest.param({"backbone": "densenet121"}, marks=pytest.mark.slow),
     ],
     ids=lambda fields: fields["backbone"],
 )
