@@ -1,7 +1,7 @@
 """From scratch, feature extraction and fine-tuning side by side, on few and on more images.
 
-`hymenoptera`: the 243 training images train, the 153 validation images score; nothing is chosen by them: `fine_tune`
-holds out a part of the 243 to find how many epochs of its second phase help, then trains on all.
+`hymenoptera`: the 243 training images train, the 153 validation images score; no run sees them: `fine_tune` holds out a
+part of the 243 to find how many epochs of its second phase help, then trains on all.
 `flowers128`: 80/20 by seed; 10 % of the 80 are held out of training to choose the best epoch, the 20 score.
 """
 
