@@ -77,7 +77,7 @@ def run_demo(
 
     >>> result = tft.workflow.run_demo(seeds=[0], quick=True, verbose=0)
     >>> result.export_path, len(result.runs), len(result.served.outputs["labels"])
-    ('saved_models/digits/1', 3, 10)
+    ('saved_models/digits/1', 4, 10)
     """
     from rich.console import Console
 
