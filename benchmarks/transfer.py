@@ -7,6 +7,7 @@ part of the 243 to find how many epochs of its second phase help, then trains on
 
 from pathlib import Path
 
+import keras
 import numpy as np
 from common import Results, arguments, images
 
@@ -46,6 +47,10 @@ def measure(dataset, method, seed, data, arrays):
     model = builder.build()
     common = {"seed": seed, "verbose": 2}
     if scratch:
+        # MobileNetV2 averages its batch statistics over a thousand steps, more than these runs have.
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = 0.9
         choice = SCRATCH[dataset]
         tft.fine_tune(
             model, train, validation, freeze_epochs=0, epochs=choice["epochs"], fine_tuning_rate=choice["rate"],
