@@ -74,7 +74,7 @@ def test_the_page_is_complete_and_loads_nothing(made):
         "How it was made",
     ]
     # Two curves a method, the confusion matrix, ten served images, and the mistakes.
-    assert 17 <= len(found["img"]) <= 29
+    assert 19 <= len(found["img"]) <= 31
     assert all(image["src"].startswith("data:image/png;base64,") and image["alt"] for image in found["img"])
     assert "A quick run" in text
 
