@@ -1,7 +1,9 @@
 import os
 from pathlib import Path
 
+import keras
 import pytest
+from color_images import write_color_images
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +15,21 @@ def real_data():
     if not Path(folder).is_dir():
         pytest.fail(f"TF_TRANSFER_DATA is not a folder: {folder}")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Returns a folder with 10 blue, 10 green and 10 red images of 64 x 64 pixels, which no test changes."""
+    return write_color_images(tmp_path_factory.mktemp("images") / "photos")
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory):
+    """Returns a "file:" backbone of 16 x 16 pixels whose features are mixtures of the colors."""
+    image = keras.Input((16, 16, 3), name="image")
+    scaled = keras.layers.Rescaling(1 / 255)(image)
+    kernel = keras.initializers.GlorotUniform(seed=1)
+    features = keras.layers.Conv2D(8, 1, activation="relu", kernel_initializer=kernel, name="mix")(scaled)
+    path = tmp_path_factory.mktemp("backbone") / "tiny.keras"
+    keras.Model(image, features).save(path)
+    return f"file:{path}"
