@@ -243,6 +243,8 @@ ROOMS = {
         "JointMMD",
         "JointOptimalTransport",
         "KnowledgeDistillation",
+        "LabelledLoss",
+        "LabelledMetric",
         "MMD",
         "MinimumClassConfusion",
         "RelationalAngle",

@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 
 import tf_transfer as tft
@@ -33,7 +34,7 @@ def _(domain_loss):
     assert all(
         isinstance(public(f"losses.{name}").on, str)
         for name in room("losses").__all__
-        if name != "ClassifierDiscrepancy"
+        if name not in ("ClassifierDiscrepancy", "LabelledLoss", "LabelledMetric")
     )
 
 
@@ -225,3 +226,31 @@ def _(contrastive):
 def _(matching):
     check_distillation_loss(matching, *models(), per_example=True, distance="huber", delta=0.5)
     check_refuses(lambda: matching("cosinus"), "`distance`", "Did you mean 'cosine'?")
+
+
+@row("losses.LabelledLoss")
+def _(labelled_loss):
+    scores = np.random.default_rng(0).dirichlet(np.ones(3), 4).astype("float32")
+    made = functools.partial(
+        labelled_loss, "sparse_categorical_crossentropy", missing=-1, class_weight={1: 2.0}, name="digits"
+    )
+    assert labelled_loss.from_config(made().get_config()).class_weight == {1: 2.0}
+    contracts.check_loss(
+        functools.partial(labelled_loss, keras.losses.MeanSquaredError(), by_entry=True, name="age"),
+        scores[::-1].copy(),
+        scores,
+        per_example=False,
+    )
+    weighted = made()(np.array([1, 1, -1, -1]), scores, sample_weight=[1.0, 0.0, 9.0, 9.0])
+    contracts.same(np.asarray(weighted), -np.log(scores[0, 1]), 1e-5)
+    check_refuses(lambda: made(class_weight=[1.0]), "`class_weight`", "dict")
+    check_refuses(lambda: labelled_loss("mse", missing=0.5), "`missing`", "integer")
+
+
+@row("losses.LabelledMetric")
+def _(labelled_metric):
+    made = labelled_metric(keras.metrics.MeanSquaredError(), by_entry=True, name="error")
+    again = labelled_metric.from_config(made.get_config())
+    again.update_state(np.array([[1.0], [np.nan]]), np.array([[3.0], [3.0]]))
+    assert (again.name, float(again.result())) == ("error", 4.0)
+    check_refuses(lambda: labelled_metric("mse"), "`metric`")

@@ -19,6 +19,7 @@ from tf_transfer.losses.distillation import (
 from tf_transfer.losses.domain_loss import DomainLoss
 from tf_transfer.losses.entropy import Entropy, InformationMaximization
 from tf_transfer.losses.feature_norm import AdaptiveFeatureNorm
+from tf_transfer.losses.labelled import LabelledLoss, LabelledMetric
 from tf_transfer.losses.mmd import MMD, JointMMD
 from tf_transfer.losses.optimal_transport import JointOptimalTransport
 from tf_transfer.losses.spectral import BatchNuclearNorm, BatchSpectralPenalty
@@ -45,6 +46,8 @@ __all__ = [
     "JointMMD",
     "JointOptimalTransport",
     "KnowledgeDistillation",
+    "LabelledLoss",
+    "LabelledMetric",
     "MinimumClassConfusion",
     "RelationalAngle",
     "RelationalDistance",
