@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from tf_transfer import _checks
+from tf_transfer.data.file_streams import read_files
 from tf_transfer.data.image_headers import check_header
 
 # ITU-R BT.601, what JPEG itself and Pillow use; they sum to 1, unlike those of `tf.image.rgb_to_grayscale`.
@@ -61,22 +62,7 @@ def decode_pixels(contents):
 
 def read_images(indices, image_size, channels, files, *labels):
     """Returns a dataset of single examples (image, *labels) in the order of `indices`, a dataset of integers."""
-    files, labels = tf.constant(files), [tf.constant(each) for each in labels]
-
-    def read(index):
-        image = decode_image(tf.io.read_file(files[index]), image_size, channels)
-        return image, *(each[index] for each in labels)
-
-    return indices.map(read, num_parallel_calls=tf.data.AUTOTUNE)
-
-
-def image_batches(images, batch_size, shuffle, seed, drop_remainder):
-    """Returns a dataset of batches of `images`, which have a length and the method `in_order`."""
-    batch_size = _checks.integer(batch_size, "batch_size", minimum=1)
-    indices = tf.data.Dataset.range(len(images))
-    if shuffle:
-        indices = indices.shuffle(len(images), seed=seed, reshuffle_each_iteration=True)
-    return images.in_order(indices).batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
+    return read_files(indices, lambda file: decode_image(tf.io.read_file(file), image_size, channels), files, *labels)
 
 
 def check_image_size(value, name="image_size"):

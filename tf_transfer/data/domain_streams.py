@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tf_transfer.data.class_folder import ClassFolder
 from tf_transfer.data.example_arrays import batch_reader, check_arrays
 from tf_transfer.data.example_shapes import are_batches, check_batch, check_shape, map_shapes
-from tf_transfer.data.image_folder import ImageFolder
 from tf_transfer.data.labels import example_spec
 from tf_transfer.data.unlabeled_images import UnlabeledImages
 
@@ -69,7 +69,7 @@ def open_stream(data, name, batch_size, shuffle, seed, *, input_shape=None, like
     """
     if isinstance(data, tf.data.Dataset):
         return _open_dataset(data, name, batch_size, input_shape, like)
-    if isinstance(data, (ImageFolder, UnlabeledImages)):
+    if isinstance(data, (ClassFolder, UnlabeledImages)):
         indices = _orders(len(data), shuffle, seed).unbatch()
         images = data.in_order(indices).batch(batch_size, drop_remainder=True)
         map_shapes(check_shape, tf.nest.flatten(images.element_spec)[0], input_shape)

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_transfer import _checks
+from tf_transfer.data.class_folder import ClassFolder
 from tf_transfer.data.domain_epochs import plan_epoch, share, zip_domains
 from tf_transfer.data.domain_streams import open_stream
-from tf_transfer.data.image_folder import ImageFolder
 from tf_transfer.data.unlabeled_images import UnlabeledImages
 
 _EPOCHS = ("longer", "shorter", "source", "target")
@@ -34,7 +34,7 @@ def pair_domains(
 
     Args:
         source: The labelled domain: arrays `(x, y)` or `(x, y, sample_weight)` in a tuple (x may be a
-            dict of arrays), an `ImageFolder`, or a `tf.data.Dataset` of such tuples, batched or not.
+            dict of arrays), an `ImageFolder` or `AudioFolder`, or a `tf.data.Dataset` of such tuples, batched or not.
             Or a list of several of these, which count as one: a batch has batch_size // len(source)
             examples of each, in their order, and one more of the first ones to make it full. Where some
             have sample weights, those of the others are 1. Or a dict of several, by name, for methods
@@ -113,7 +113,7 @@ def _several(source, batch_size):
 
 
 def _is_source(data):
-    return len(data) in (2, 3) if isinstance(data, tuple) else isinstance(data, (ImageFolder, tf.data.Dataset))
+    return len(data) in (2, 3) if isinstance(data, tuple) else isinstance(data, (ClassFolder, tf.data.Dataset))
 
 
 def _received(data):
@@ -126,7 +126,7 @@ def _check_target(target):
             "The target must be an array x, a dict of arrays, a tuple (x, y), a tf.data.Dataset, an ImageFolder or "
             f"UnlabeledImages. Received: {_received(target)}."
         )
-    domains = (tf.data.Dataset, ImageFolder, UnlabeledImages)
+    domains = (tf.data.Dataset, ClassFolder, UnlabeledImages)
     if isinstance(target, list) and any(isinstance(each, domains) for each in target):
         raise TypeError(f"There can be several sources, but one target. Received: a list of {len(target)} targets.")
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from tf_transfer import _checks
-from tf_transfer.data.image_folder import ImageFolder
+from tf_transfer.data.class_folder import ClassFolder
 from tf_transfer.data.labels import held_out_mask
 
 
@@ -12,7 +12,7 @@ def hold_out(data, fraction, seed=0):
     """Splits examples into a part to train on and a part held out.
 
     Args:
-        data: An `ImageFolder`, or arrays `(x, y)` or `(x, y, sample_weight)`; `x` may be a dict of arrays. Integer and
+        data: An `ImageFolder` or `AudioFolder`, or arrays `(x, y)` or `(x, y, sample_weight)`; `x` may be a dict of arrays. Integer and
             one-hot labels are split class by class, other targets at random.
         fraction: Float in (0, 1), the part held out, of each class.
         seed: Integer, the same seed gives the same split. Defaults to 0.
@@ -29,11 +29,11 @@ def hold_out(data, fraction, seed=0):
     >>> y.tolist(), y_out.tolist()
     ([0, 1, 0, 1, 0, 1], [1, 0, 0, 1])
     """
-    if isinstance(data, ImageFolder):
+    if isinstance(data, ClassFolder):
         return data.split(fraction, seed)
     if not isinstance(data, tuple) or len(data) not in (2, 3):
         raise ValueError(
-            f"Only arrays (x, y[, sample_weight]) and an ImageFolder can be split. Received: {type(data).__name__}. "
+            f"Only arrays (x, y[, sample_weight]) and an ImageFolder or AudioFolder can be split. Received: {type(data).__name__}. "
             "Give the held-out part yourself."
         )
     _checks.number(fraction, "fraction", 0.0, 1.0)

@@ -5,9 +5,9 @@ import functools
 import tensorflow as tf
 
 from tf_transfer import _checks
+from tf_transfer.data.class_folder import ClassFolder
 from tf_transfer.data.example_arrays import batch_reader, check_arrays
 from tf_transfer.data.example_shapes import are_batches, check_batch, check_shape, map_shapes
-from tf_transfer.data.image_folder import ImageFolder
 from tf_transfer.data.labels import check_labels, example_spec
 
 _DEFAULT_BATCH_SIZE = 32
@@ -27,7 +27,7 @@ def as_dataset(
 
     Args:
         data: Arrays `(x, y)` or `(x, y, sample_weight)` in a tuple (NumPy, tensors or lists; x may be
-            a dict of arrays), an `ImageFolder`, or a `tf.data.Dataset` of such tuples, batched or
+            a dict of arrays), an `ImageFolder` or `AudioFolder`, or a `tf.data.Dataset` of such tuples, batched or
             not, finite or endless.
         batch_size: Positive integer or None. None means 32 for single examples, and for a batched
             dataset its own batches; a number batches those anew.
@@ -59,7 +59,7 @@ def as_dataset(
     if isinstance(data, tf.data.Dataset):
         return _from_dataset(data, batch_size, input_shape, drop_remainder)
     batch_size = batch_size or _DEFAULT_BATCH_SIZE
-    if isinstance(data, ImageFolder):
+    if isinstance(data, ClassFolder):
         _check_folder(data, input_shape, num_classes)
         return data.dataset(batch_size, shuffle=shuffle, seed=seed, drop_remainder=drop_remainder)
     if not isinstance(data, tuple) or len(data) not in (2, 3):
@@ -105,8 +105,7 @@ def _from_dataset(dataset, batch_size, input_shape, drop_remainder):
 
 
 def _check_folder(folder, input_shape, num_classes):
-    shape = (*folder.image_size, folder.channels)
     if input_shape is not None:
-        check_shape(tf.TensorSpec((None, *shape)), input_shape)
+        check_shape(tf.TensorSpec((None, *folder.example_shape)), input_shape)
     if num_classes is not None and len(folder.class_names) != num_classes:
         raise ValueError(f"{folder!r} has {len(folder.class_names)} classes. Expected: num_classes={num_classes}.")

@@ -1,7 +1,8 @@
 """Images without labels: the target of a domain adaptation, or pictures to predict."""
 
 from tf_transfer import _checks
-from tf_transfer.data.decoding import check_image_size, image_batches, read_images
+from tf_transfer.data.decoding import check_image_size, read_images
+from tf_transfer.data.file_streams import example_batches
 from tf_transfer.data.image_files import image_files
 
 
@@ -64,7 +65,7 @@ class UnlabeledImages:
         Returns:
             A finite dataset of known cardinality: float32 (batch, height, width, channels) in 0..255.
         """
-        return image_batches(self, batch_size, shuffle, seed, drop_remainder)
+        return example_batches(self, batch_size, shuffle, seed, drop_remainder)
 
     def in_order(self, indices):
         """Returns a dataset of single images in the order of `indices`, a dataset of integers."""

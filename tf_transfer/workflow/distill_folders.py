@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 
 from tf_transfer.data import ImageFolder, UnlabeledImages
-from tf_transfer.data.decoding import image_batches, read_images
+from tf_transfer.data.decoding import read_images
+from tf_transfer.data.file_streams import example_batches
 from tf_transfer.workflow.labelled_folders import read_folders
 
 
@@ -39,7 +40,7 @@ class DistillFolders:
         """
         labelled = self.training.resized(image_size)
         images = labelled if self.unlabeled is None else _Together(labelled, self.unlabeled)
-        return image_batches(images, batch_size, shuffle, seed, drop_remainder=False)
+        return example_batches(images, batch_size, shuffle, seed, drop_remainder=False)
 
 
 class _Together:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_transfer import _checks
 from tf_transfer.data import image_files
-from tf_transfer.data.image_files import missing
+from tf_transfer.data.example_files import missing
 from tf_transfer.layers import load_model
 from tf_transfer.layers.keras_files import known_class_names
 from tf_transfer.serving import load
