@@ -107,3 +107,49 @@ def _(fingerprint):
 @row("data.StreamFingerprint")
 def _(stream_fingerprint):
     check_refuses(lambda: stream_fingerprint().update((np.zeros(2), np.zeros(3))), "same first dimension")
+
+
+@row("data.read_text")
+def _(read_text):
+    check_refuses(lambda: read_text("no_such.csv"), "no file", "no_such.csv")
+
+
+@row("data.LabelledText")
+def _(labelled_text):
+    texts = labelled_text(np.array(["a", "b", "c", "d"], object), np.arange(4) % 2, ("no", "yes"), "a.csv")
+    train, held_out = texts.split(0.5, seed=1)
+    assert len(train) == len(held_out) == 2 and held_out.class_names == ("no", "yes")
+    check_refuses(lambda: texts.split(1.5), "`validation_split`", "1.5")
+
+
+@row("data.read_table")
+def _(read_table):
+    check_refuses(lambda: read_table("no_such.csv"), "no file", "no_such.csv")
+    check_refuses(lambda: read_table("rows.csv", "y", "clasification"), "Did you mean 'classification'")
+
+
+@row("data.Table", example_in="data.read_table")
+def _(table):
+    made = table({"age": np.array([1.0, np.nan])}, {"age": "number"}, path="rows.csv")
+    assert dict(made) == made.columns and made.num_rows == 2 and "age (1 missing)" in str(made)
+
+
+@row("data.table_columns")
+def _(table_columns):
+    check_refuses(lambda: table_columns([1, 2]), "pandas DataFrame", "list")
+    check_refuses(lambda: table_columns({"age": [1]}, ["aeg"]), "Did you mean 'age'")
+
+
+@row("data.column_kinds")
+def _(column_kinds):
+    assert column_kinds({"age": [1, 2], "note": ["a", "b"]}, ["note"]) == {"note": "category"}
+
+
+@row("data.align_tables")
+def _(align_tables):
+    check_refuses(lambda: align_tables({"a": [1]}, {"a": [2]}, keep="both"), "`keep`", "common")
+
+
+@row("data.AlignedTables", example_in="data.align_tables")
+def _(aligned_tables):
+    assert "1 in the target only, left out: b" in str(aligned_tables({"a": []}, {"a": []}, (), ("b",), ()))

@@ -10,17 +10,26 @@ from tf_transfer.data.pairing import pair_domains
 from tf_transfer.data.recipes import mixes_labels, recipe_names
 from tf_transfer.data.splitting import hold_out
 from tf_transfer.data.streams import as_dataset
+from tf_transfer.data.table_alignment import AlignedTables, align_tables
+from tf_transfer.data.table_columns import column_kinds, table_columns
+from tf_transfer.data.tables import Table, read_table
+from tf_transfer.data.text_files import LabelledText, read_text
 from tf_transfer.data.unlabeled_images import UnlabeledImages
 
 __all__ = [
+    "AlignedTables",
     "BadImage",
     "ImageFolder",
+    "LabelledText",
     "StreamFingerprint",
+    "Table",
     "UnlabeledImages",
+    "align_tables",
     "as_dataset",
     "augment",
     "balanced_class_weight",
     "check_labels",
+    "column_kinds",
     "decode_image",
     "fingerprint",
     "hold_out",
@@ -29,5 +38,8 @@ __all__ = [
     "mixes_labels",
     "pair_domains",
     "preview",
+    "read_table",
+    "read_text",
     "recipe_names",
+    "table_columns",
 ]
