@@ -180,7 +180,10 @@ ROOMS = {
     "caching": ["CachedFeatures", "FeatureCache", "RandomStreamError"],
     "data": [
         "AlignedTables",
+        "AudioFolder",
         "BadImage",
+        "BadRecording",
+        "ClassFolder",
         "ImageFolder",
         "LabelledText",
         "StreamFingerprint",
@@ -192,6 +195,7 @@ ROOMS = {
         "balanced_class_weight",
         "check_labels",
         "column_kinds",
+        "decode_audio",
         "decode_image",
         "fingerprint",
         "hold_out",

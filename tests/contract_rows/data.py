@@ -34,6 +34,28 @@ def _(image_folder):
     check_refuses(lambda: image_folder("no/such/folder", (8, 8)), "no/such/folder")
 
 
+@row("data.AudioFolder")
+def _(audio_folder):
+    check_refuses(lambda: audio_folder("no/such/folder"), "no/such/folder")
+    check_refuses(lambda: audio_folder("no/such/folder", 100), "`sample_rate`", "Received")
+
+
+@row("data.BadRecording", example_in="data.AudioFolder")
+def _(bad_recording):
+    assert bad_recording._fields == ("file", "reason")
+
+
+@row("data.ClassFolder")
+def _(class_folder):
+    assert issubclass(tft.data.AudioFolder, class_folder)
+    assert not issubclass(tft.data.UnlabeledImages, class_folder)
+
+
+@row("data.decode_audio")
+def _(decode_audio):
+    check_refuses(lambda: decode_audio(b"no sound", 8000), "The recording is no WAV file")
+
+
 @row("data.UnlabeledImages")
 def _(unlabeled_images):
     check_refuses(lambda: unlabeled_images("no/such/folder", (8, 8)), "no/such/folder")

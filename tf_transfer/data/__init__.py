@@ -1,6 +1,9 @@
 """Files, arrays and streams become batches of examples; augmentation happens on the way."""
 
+from tf_transfer.data.audio_files import BadRecording, decode_audio
+from tf_transfer.data.audio_folder import AudioFolder
 from tf_transfer.data.augmentation import augment, preview
+from tf_transfer.data.class_folder import ClassFolder
 from tf_transfer.data.decoding import decode_image
 from tf_transfer.data.fingerprints import StreamFingerprint, fingerprint
 from tf_transfer.data.image_files import BadImage, image_files
@@ -18,7 +21,10 @@ from tf_transfer.data.unlabeled_images import UnlabeledImages
 
 __all__ = [
     "AlignedTables",
+    "AudioFolder",
     "BadImage",
+    "BadRecording",
+    "ClassFolder",
     "ImageFolder",
     "LabelledText",
     "StreamFingerprint",
@@ -30,6 +36,7 @@ __all__ = [
     "balanced_class_weight",
     "check_labels",
     "column_kinds",
+    "decode_audio",
     "decode_image",
     "fingerprint",
     "hold_out",

@@ -40,6 +40,11 @@ class ClassFolder:
         class_names: List of strings, one a label.
         bad: List of pairs (file, reason), what was left out by `skip_bad=True`.
         example_shape: Tuple of integers, the shape of one x.
+
+    Example:
+
+    >>> issubclass(tft.data.ImageFolder, ClassFolder), issubclass(tft.data.AudioFolder, ClassFolder)
+    (True, True)
     """
 
     kind = None

@@ -12,8 +12,8 @@ def hold_out(data, fraction, seed=0):
     """Splits examples into a part to train on and a part held out.
 
     Args:
-        data: An `ImageFolder` or `AudioFolder`, or arrays `(x, y)` or `(x, y, sample_weight)`; `x` may be a dict of arrays. Integer and
-            one-hot labels are split class by class, other targets at random.
+        data: An `ImageFolder` or `AudioFolder`, or arrays `(x, y)` or `(x, y, sample_weight)`; `x` may be a dict of
+            arrays. Integer and one-hot labels are split class by class, other targets at random.
         fraction: Float in (0, 1), the part held out, of each class.
         seed: Integer, the same seed gives the same split. Defaults to 0.
 
@@ -33,8 +33,8 @@ def hold_out(data, fraction, seed=0):
         return data.split(fraction, seed)
     if not isinstance(data, tuple) or len(data) not in (2, 3):
         raise ValueError(
-            f"Only arrays (x, y[, sample_weight]) and an ImageFolder or AudioFolder can be split. Received: {type(data).__name__}. "
-            "Give the held-out part yourself."
+            "Only arrays (x, y[, sample_weight]) and an ImageFolder or AudioFolder can be split. Received: "
+            f"{type(data).__name__}. Give the held-out part yourself."
         )
     _checks.number(fraction, "fraction", 0.0, 1.0)
     data = tuple(_as_arrays(part) for part in data)
