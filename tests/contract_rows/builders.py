@@ -60,6 +60,24 @@ def _(builder):
         builder().build()
 
 
+@row("builders.BackboneBuilder", example_in="builders.ImageClassifier")
+def _(backbone_builder):
+    check_refuses(lambda: backbone_builder(dropout=1.0), "`dropout`")
+    with pytest.raises(NotImplementedError, match="_features"):
+        backbone_builder().build()
+
+
+@row("builders.ClassifierFields", example_in="builders.ImageClassifier")
+def _(classifier_fields):
+    check_refuses(lambda: classifier_fields(num_classes=1), "`num_classes`")
+    assert classifier_fields(num_classes=2, label_smoothing=0.1).one_hot_labels
+
+
+@row("builders.RegressorFields", example_in="builders.ImageRegressor")
+def _(regressor_fields):
+    check_refuses(lambda: regressor_fields(target_std=0.0), "`target_std`", "above 0")
+
+
 @row("builders.ImageBuilder", example_in="builders.ImageClassifier")
 def _(image_builder):
     check_refuses(lambda: image_builder(input_shape=(96, 96)), "`input_shape`")

@@ -1,15 +1,20 @@
 """Builders: frozen sets of choices, each with a `build()` that returns a compiled Keras model."""
 
+from tf_transfer.builders.backbone_builder import BackboneBuilder
 from tf_transfer.builders.base import Builder
 from tf_transfer.builders.heads import classification_head, regression_head
 from tf_transfer.builders.image import ImageBuilder, ImageClassifier, ImageRegressor
 from tf_transfer.builders.tabular import TabularRegressor
+from tf_transfer.builders.targets import ClassifierFields, RegressorFields
 
 __all__ = [
+    "BackboneBuilder",
     "Builder",
+    "ClassifierFields",
     "ImageBuilder",
     "ImageClassifier",
     "ImageRegressor",
+    "RegressorFields",
     "TabularRegressor",
     "classification_head",
     "regression_head",

@@ -15,8 +15,14 @@ class Builder:
     """A frozen set of choices from which `build()` makes a compiled Keras model.
 
     The fields are plain data, so that a builder can be varied with `dataclasses.replace`, searched over, read from a
-    file and recorded with an export. Subclasses add fields and `build`.
+    file and recorded with an export. Subclasses add fields, their checks in `__post_init__`, and `build`.
     """
+
+    # Whether `augment` mixes the labels of examples, which are one-hot then.
+    mixes_labels = False
+
+    def __post_init__(self):
+        """The end of the chain of checks that subclasses add to."""
 
     def build(self):
         raise NotImplementedError(f"{type(self).__name__} must define `build`.")
