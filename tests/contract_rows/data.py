@@ -56,6 +56,18 @@ def _(decode_audio):
     check_refuses(lambda: decode_audio(b"no sound", 8000), "The recording is no WAV file")
 
 
+@row("data.augment_audio")
+def _(augment_audio):
+    batches = tft.data.as_dataset((np.zeros((4, 800), "float32"), np.arange(4)))
+    check_refuses(lambda: augment_audio(batches, "standrd", sample_rate=8000), "Did you mean 'standard'?")
+    check_refuses(lambda: augment_audio(tft.data.as_dataset((images(), np.arange(8))), sample_rate=8000), "Received")
+
+
+@row("data.audio_recipe_names")
+def _(audio_recipe_names):
+    assert "standard" in audio_recipe_names()
+
+
 @row("data.UnlabeledImages")
 def _(unlabeled_images):
     check_refuses(lambda: unlabeled_images("no/such/folder", (8, 8)), "no/such/folder")

@@ -35,6 +35,16 @@ def _(stochastic_normalization):
     check_refuses(lambda: stochastic_normalization(1.5), "`rate`", "from 0.0 to 1.0")
 
 
+@row("layers.SpecAugment")
+def _(spec_augment):
+    x = np.random.default_rng(1).normal(size=(4, 6, 9, 1)).astype("float32")
+    options = {"num_frequency_masks": 1, "frequency_mask": 0.3, "num_time_masks": 3, "time_mask": 0.2, "seed": 1}
+    moves = ("seed_generator_state",)
+    contracts.check_layer(functools.partial(spec_augment, time_warp=0.1, sample_rate=8000, **options), x, moves)
+    check_refuses(lambda: spec_augment(time_mask=1.5), "`time_mask`", "from 0.0 to 1.0")
+    check_refuses(lambda: spec_augment()(x[0, 0]), "(batch, bands, frames)")
+
+
 @row("layers.save_model")
 def _(save_model):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])

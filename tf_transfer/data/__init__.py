@@ -1,5 +1,6 @@
 """Files, arrays and streams become batches of examples; augmentation happens on the way."""
 
+from tf_transfer.data.audio_augmentation import audio_recipe_names, augment_audio
 from tf_transfer.data.audio_files import BadRecording, decode_audio
 from tf_transfer.data.audio_folder import AudioFolder
 from tf_transfer.data.augmentation import augment, preview
@@ -32,7 +33,9 @@ __all__ = [
     "UnlabeledImages",
     "align_tables",
     "as_dataset",
+    "audio_recipe_names",
     "augment",
+    "augment_audio",
     "balanced_class_weight",
     "check_labels",
     "column_kinds",

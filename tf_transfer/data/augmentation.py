@@ -1,11 +1,11 @@
 """Random changes of training images in the data pipeline, so that they are in no saved model."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_transfer import _checks
 from tf_transfer.data.labels import example_spec, match_labels
+from tf_transfer.data.random_layers import map_with_layers
 from tf_transfer.data.recipes import MIXING, mixes_labels, recipe_layers
 
 
@@ -50,21 +50,7 @@ def augment(dataset, recipe="standard", *, seed=None, num_classes=None):
         if num_classes is None:
             raise ValueError(f"recipe={recipe!r} mixes labels, which must be one-hot for it: give `num_classes`.")
         dataset = match_labels(dataset, num_classes, one_hot=True)
-    if seed is None:
-        seed = int(np.random.default_rng().integers(2**31))
-    seed = _checks.integer(seed, "seed", minimum=0)
-    random_numbers = tf.data.Dataset.random(seed, rerandomize_each_iteration=True)
-    seeds = _BatchSeeds()
-    owned = [_use_seeds(layer, seeds) for layer in layers]
-
-    def change(number, batch):
-        with seeds.derived_from(number):
-            return _apply(layers, *batch)
-
-    # Layers that keep a seed to themselves would draw in whatever order the cores come to them.
-    num_parallel_calls = tf.data.AUTOTUNE if all(owned) else None
-    dataset = tf.data.Dataset.zip(random_numbers, dataset).map(change, num_parallel_calls=num_parallel_calls)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return map_with_layers(dataset, layers, lambda batch: _apply(layers, *batch), seed)
 
 
 def preview(images, recipe="standard", *, num_samples=6, seed=None):
@@ -102,39 +88,6 @@ def preview(images, recipe="standard", *, num_samples=6, seed=None):
     grid[0, 0].set_title("original")
     grid[0, 1].set_title(recipe if isinstance(recipe, str) else "augmented", loc="left")
     return figure
-
-
-class _BatchSeeds(keras.random.SeedGenerator):
-    """Seeds counted from a number that comes with each batch; Keras' own count in a variable that cores race for."""
-
-    def __init__(self):
-        super().__init__(seed=0)
-        self._number = None
-        self._count = 0
-
-    def derived_from(self, number):
-        self._number = tf.cast(number % (2**31 - 1), tf.int32)
-        self._count = 0
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self._number = None
-
-    def next(self, ordered=True):
-        self._count += 1
-        return tf.stack([self._number, self._count])
-
-
-def _use_seeds(layer, seeds):
-    """Lets a layer, and those inside it, draw from `seeds`; returns whether it could."""
-    inner = [_use_seeds(part, seeds) for part in getattr(layer, "layers", [])]
-    if isinstance(getattr(layer, "generator", None), keras.random.SeedGenerator):
-        layer.generator = seeds
-        return all(inner)
-    return bool(inner) and all(inner)
 
 
 def _apply(layers, x, y, *weight):

@@ -6,6 +6,7 @@ from tf_transfer.layers.hub_layer import HubLayer
 from tf_transfer.layers.hub_saving import load_model
 from tf_transfer.layers.keras_files import save_model
 from tf_transfer.layers.kernel_features import GaussianKernelFeatures, NearestPointShift
+from tf_transfer.layers.spec_augment import SpecAugment
 from tf_transfer.layers.stochastic_normalization import StochasticNormalization
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "GradientReversal",
     "HubLayer",
     "NearestPointShift",
+    "SpecAugment",
     "StochasticNormalization",
     "load_model",
     "resolve_handle",
