@@ -38,6 +38,7 @@ _HOME = {
     "set_trainable": "backbones",
     "ImageClassifier": "builders",
     "ImageRegressor": "builders",
+    "TabularClassifier": "builders",
     "TabularRegressor": "builders",
     "fine_tune": "fine_tuning",
     "FeatureCache": "caching",

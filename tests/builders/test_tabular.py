@@ -84,8 +84,8 @@ def test_a_frame_and_a_dict_are_one_table_and_further_columns_are_left_aside():
     "change, sentence",
     [
         ({"pH": None}, "no column 'pH'"),
-        ({"pH": ["acid"] * 96}, "Column 'pH' must hold numbers"),
-        ({"sugar": np.where(np.arange(96) == 7, np.nan, 1.0)}, "'sugar' has 1 values .* the first in row 7"),
+        ({"pH": [3.0] * 90 + ["acid"] * 6}, "Column 'pH' must hold texts only. Received: 3.0 in row 0"),
+        ({"sugar": np.where(np.arange(96) == 7, np.inf, 1.0)}, "'sugar' has an infinite value in row 7"),
         ({"sugar": np.ones(96)}, "'sugar' has one value in all of its 96 rows"),
         ({"sugar": np.ones(95)}, "as many rows each.*'sugar': 95"),
     ],

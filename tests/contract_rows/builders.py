@@ -47,10 +47,31 @@ def _(tabular_regressor):
     one = dataclasses.replace(builder, columns={"pH": builder.columns["pH"]})
     contracts.check_builder(one, {"pH": np.arange(8.0)[:, None]}, np.ones((8, 1)), "pH", "predictions")
     check_refuses(lambda: tabular_regressor(columns=[]), "`columns`", "names of columns")
-    check_refuses(lambda: tabular_regressor(columns={"pH": {"mean": 1.0}}), "`columns['pH']`", "mean and a std")
+    check_refuses(lambda: tabular_regressor(columns={"pH": {"mean": 1.0}}), "`columns['pH']`", "mean, std")
     check_refuses(lambda: dataclasses.replace(builder, hidden_units=()), "`hidden_units`", "feature map")
     check_refuses(lambda: dataclasses.replace(builder, target_parts=["wieghts"]), "Did you mean 'weights'")
-    check_refuses(lambda: builder.for_target(keras.Sequential([keras.Input((1,))])), "`TabularRegressor` built")
+    check_refuses(lambda: builder.for_target(keras.Sequential([keras.Input((1,))])), "`TabularClassifier` built")
+
+
+@row("builders.TabularClassifier")
+def _(tabular_classifier):
+    table = {"ward": ["A", "B", None, "A"] * 2, "note": ["no pain", "pain", "", "no"] * 2, "age": [*range(7), None]}
+    options = dict(num_classes=2, hidden_units=[3], dropout=0.1, trainable=True, target_parts=["weights"], seed=3)
+    builder = tabular_classifier(columns={"ward": None, "note": "text", "age": "number"}, **options)
+    builder = builder.adapt(table, np.arange(8) % 2)
+    contracts.check_builder_fields(builder)
+    one = dataclasses.replace(builder, columns={"ward": builder.columns["ward"]})
+    contracts.check_builder(one, one.inputs(table), np.arange(8) % 2, "ward", "scores")
+    check_refuses(lambda: tabular_classifier(columns=["a"], num_classes=1), "`num_classes`", "at least 2")
+    check_refuses(lambda: tabular_classifier(columns={"a": "numbr"}, num_classes=2), "Did you mean 'number'")
+    check_refuses(lambda: builder.adapt(table, np.arange(8)), "Labels must be integers from 0 to 1")
+    check_refuses(lambda: builder.adapt(table, scaler="target"), "needs a `target`")
+
+
+@row("builders.TabularBuilder", example_in="builders.TabularClassifier")
+def _(tabular_builder):
+    check_refuses(lambda: tabular_builder(columns=["a"], hidden_units=()), "`hidden_units`", "feature map")
+    check_refuses(lambda: tabular_builder(columns=["a"], max_tokens=0), "`max_tokens`")
 
 
 @row("builders.Builder", example_in="builders.ImageClassifier")

@@ -4,7 +4,8 @@ from tf_transfer.builders.backbone_builder import BackboneBuilder
 from tf_transfer.builders.base import Builder
 from tf_transfer.builders.heads import classification_head, regression_head
 from tf_transfer.builders.image import ImageBuilder, ImageClassifier, ImageRegressor
-from tf_transfer.builders.tabular import TabularRegressor
+from tf_transfer.builders.tabular import TabularClassifier, TabularRegressor
+from tf_transfer.builders.tabular_builder import TabularBuilder
 from tf_transfer.builders.targets import ClassifierFields, RegressorFields
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "ImageClassifier",
     "ImageRegressor",
     "RegressorFields",
+    "TabularBuilder",
+    "TabularClassifier",
     "TabularRegressor",
     "classification_head",
     "regression_head",

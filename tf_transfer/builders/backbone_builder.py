@@ -91,7 +91,9 @@ class BackboneBuilder(Builder):
         else:
             set_trainable(model, self.trainable, batch_norm=self.batch_norm, verbose=False)
         # Last of all, since a parameter-efficient method may have made another model.
-        model = as_multi_worker(model)
+        return self._compiled(as_multi_worker(model))
+
+    def _compiled(self, model):
         loss, metrics = self._objective()
         model.compile(keras.optimizers.Adam(self.learning_rate), loss, metrics=metrics)
         model.builder = self
