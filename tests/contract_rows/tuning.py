@@ -52,6 +52,8 @@ def _(write_space):
 def _(default_space):
     check_refuses(lambda: default_space(tft.builders.Builder()), "no default space", "Builder")
     assert "fine_tuning_rate" in default_space(tft.ImageRegressor(), epochs=5)
+    table = tft.TabularClassifier(columns=["age"], num_classes=2)
+    assert "hidden_units" in default_space(table) and "hidden_units" not in default_space(table, epochs=0)
 
 
 @row("tuning.TransferHyperModel")

@@ -62,6 +62,8 @@ class TabularBuilder(BackboneBuilder):
 
     takes_missing = True
 
+    takes_missing = True
+
     columns: tuple | dict
     hidden_units: tuple = (64, 64)
     trainable: bool | int | float | str | tuple | dict | ParameterEfficient = True

@@ -3,7 +3,7 @@
 import keras
 
 from tf_transfer.backbones import blocks
-from tf_transfer.builders import ImageBuilder
+from tf_transfer.builders import ImageBuilder, TabularBuilder
 from tf_transfer.parameter_efficient.method import ParameterEfficient
 from tf_transfer.tuning.choices import Choice, Float
 
@@ -12,6 +12,9 @@ _FEW_BLOCKS = 4
 
 def default_space(builder, epochs=10):
     """Returns a space that suits a builder: its head, the rates, and how much of the backbone trains.
+
+    The network of a table starts random, so its second phase has the rates of a first one. Give `tft.tuning.search`
+    `freeze_epochs=0` for it, unless the feature map comes from a source.
 
     Args:
         builder: A builder such as `tft.ImageClassifier`.
@@ -26,6 +29,8 @@ def default_space(builder, epochs=10):
     >>> list(tft.tuning.default_space(tft.ImageClassifier(num_classes=3), epochs=0))
     ['learning_rate', 'dropout', 'hidden_units', 'l2']
     """
+    if isinstance(builder, TabularBuilder):
+        return _tabular_space(epochs)
     if not isinstance(builder, ImageBuilder):
         raise ValueError(f"There is no default space for {type(builder).__name__}; bring a `space` of your own.")
     space = {
@@ -43,6 +48,20 @@ def default_space(builder, epochs=10):
         # A parameter-efficient method says itself what trains.
         if not isinstance(builder.trainable, ParameterEfficient) and not _has_few_blocks(builder.backbone):
             space["unfreeze"] = Choice([0.25, 0.5, True])
+    return space
+
+
+def _tabular_space(epochs):
+    """Returns the space of a network whose feature map is random at first, and trains whole."""
+    space = {
+        "learning_rate": Float(3e-4, 3e-2, log=True, default=3e-3),
+        "dropout": Float(0.0, 0.5, step=0.1, default=0.0),
+        "l2": Choice([0.0, 1e-4, 1e-3, 1e-2]),
+    }
+    if epochs:
+        # With a frozen feature map another size of it would be another random map, no better one.
+        space["hidden_units"] = Choice([(64, 64), (16,), (64,), (128, 64)])
+        space["fine_tuning_rate"] = Float(3e-4, 3e-2, log=True, default=3e-3)
     return space
 
 
