@@ -20,6 +20,8 @@ class Builder:
 
     # Whether `augment` mixes the labels of examples, which are one-hot then.
     mixes_labels = False
+    # Whether NaN in inputs or labels stands for a value that is missing.
+    takes_missing = False
 
     def __post_init__(self):
         """The end of the chain of checks that subclasses add to."""
@@ -99,7 +101,7 @@ def _plain(value, name):
         raise ValueError(
             f"`{name}` holds a {type(value).__name__}, which a file can't. Save the model and say 'file:PATH' instead."
         )
-    if isinstance(value, Regularizer | ParameterEfficient):
+    if isinstance(value, Regularizer | ParameterEfficient | Builder):
         return value.to_dict()
     if isinstance(value, dict):
         return {str(key): _plain(item, name) for key, item in value.items()}

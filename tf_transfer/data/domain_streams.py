@@ -51,7 +51,7 @@ class DomainStream:
         return tf.nest.map_structure(lambda leaf: tf.TensorSpec(leaf.shape[1:], leaf.dtype), batch)
 
 
-def open_stream(data, name, batch_size, shuffle, seed, *, input_shape=None, like=None):
+def open_stream(data, name, batch_size, shuffle, seed, *, input_shape=None, like=None, missing=False):
     """Opens a domain.
 
     Args:
@@ -63,22 +63,23 @@ def open_stream(data, name, batch_size, shuffle, seed, *, input_shape=None, like
         input_shape: See `pair_domains`.
         like: The specification of one x of the source if `data` is a target, whose labels are then
             dropped and may be missing. Defaults to None: `data` is a labelled source.
+        missing: See `pair_domains`.
 
     Returns:
         A `DomainStream` of tuples (x, y) or (x, y, sample_weight), or (x,) with `like`.
     """
     if isinstance(data, tf.data.Dataset):
-        return _open_dataset(data, name, batch_size, input_shape, like)
+        return _open_dataset(data, name, batch_size, input_shape, like, missing)
     if isinstance(data, (ClassFolder, UnlabeledImages)):
         indices = _orders(len(data), shuffle, seed).unbatch()
         images = data.in_order(indices).batch(batch_size, drop_remainder=True)
         map_shapes(check_shape, tf.nest.flatten(images.element_spec)[0], input_shape)
-        read = _reader(input_shape, num_parts=1 if like is not None else 2)
+        read = _reader(input_shape, 1 if like is not None else 2, missing)
         return DomainStream(name, len(data), batch_size, lambda: images, read)
     parts = (data if isinstance(data, tuple) else (data,))[: 3 if like is None else 1]
     names = [f"{name} {part}" for part in ("x", "y", "sample_weight")[: len(parts)]]
     _check_not_paired(parts[0], name)
-    num_examples, read = batch_reader(check_arrays(parts, names, input_shape), input_shape)
+    num_examples, read = batch_reader(check_arrays(parts, names, input_shape, missing), input_shape)
     indices = _orders(num_examples, shuffle, seed).rebatch(batch_size, drop_remainder=True)
     return DomainStream(name, num_examples, batch_size, lambda: indices, read)
 
@@ -103,7 +104,7 @@ def different(first, first_spec, second, second_spec, what="x"):
     )
 
 
-def _open_dataset(dataset, name, batch_size, input_shape, like):
+def _open_dataset(dataset, name, batch_size, input_shape, like, missing):
     tuples = like is None or isinstance(dataset.element_spec, tuple)
     spec = dataset.element_spec if tuples else (dataset.element_spec,)
     _check_not_paired(_first_part(dataset.element_spec), name)
@@ -118,12 +119,12 @@ def _open_dataset(dataset, name, batch_size, input_shape, like):
         return (examples.rebatch if batched else examples.batch)(batch_size, drop_remainder=drop_remainder)
 
     map_shapes(check_shape, _first_part(batches().element_spec), input_shape)
-    read = _reader(input_shape, num_parts=3 if like is None else 1)
+    read = _reader(input_shape, 3 if like is None else 1, missing)
     return DomainStream(name, _num_examples(dataset, spec, batched), batch_size, batches, read)
 
 
-def _reader(input_shape, num_parts):
-    return lambda *parts: check_batch(*parts[:num_parts], input_shape=input_shape)
+def _reader(input_shape, num_parts, missing):
+    return lambda *parts: check_batch(*parts[:num_parts], input_shape=input_shape, missing=missing)
 
 
 def _orders(num_examples, shuffle, seed):

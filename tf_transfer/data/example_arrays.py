@@ -7,9 +7,9 @@ import tensorflow as tf
 from tf_transfer.data.example_shapes import check_shape, images_as_floats, map_shapes
 
 
-def check_arrays(parts, names, input_shape):
+def check_arrays(parts, names, input_shape, missing=False):
     """Returns the tuple (x, ...) as NumPy arrays of one length, float64 as float32; errors call them by `names`."""
-    arrays = tuple(_to_arrays(part, name) for part, name in zip(parts, names, strict=True))
+    arrays = tuple(_to_arrays(part, name, missing) for part, name in zip(parts, names, strict=True))
     lengths = [len(leaf) for leaf in tf.nest.flatten(arrays)]
     if len(set(lengths)) != 1:
         raise ValueError(f"All of {', '.join(names)} must have the same length. Received: lengths {lengths}.")
@@ -31,13 +31,13 @@ def batch_reader(arrays, input_shape):
     return len(tf.nest.flatten(tensors)[0]), read
 
 
-def _to_arrays(part, name):
+def _to_arrays(part, name, missing):
     if isinstance(part, dict):
-        return {key: _to_array(values, f"{name}[{key!r}]") for key, values in part.items()}
-    return _to_array(part, name)
+        return {key: _to_array(values, f"{name}[{key!r}]", missing) for key, values in part.items()}
+    return _to_array(part, name, missing)
 
 
-def _to_array(values, name):
+def _to_array(values, name, missing):
     try:
         array = keras.ops.convert_to_numpy(values) if tf.is_tensor(values) else np.asarray(values)
     except ValueError as error:
@@ -50,8 +50,17 @@ def _to_array(values, name):
         # What float32 cannot hold is infinite from here on, and named below.
         with np.errstate(over="ignore"):
             array = array.astype(np.float32)
-    # The extremes tell whether any value is NaN or infinite, without a second array of that size.
-    if array.dtype.kind == "f" and array.size and not np.isfinite([array.min(), array.max()]).all():
-        index = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
-        raise ValueError(f"`{name}` must be finite. Received: NaN or infinity, first in example {index}.")
+    if array.dtype.kind == "f" and array.size:
+        _check_finite(array, name, missing)
     return array
+
+
+def _check_finite(array, name, missing):
+    if missing:
+        array, what = np.nan_to_num(array, nan=0.0, posinf=np.inf, neginf=-np.inf), "infinity"
+    else:
+        what = "NaN or infinity"
+    # The extremes tell whether any value is NaN or infinite, without a second array of that size.
+    if not np.isfinite([array.min(), array.max()]).all():
+        index = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))[0])
+        raise ValueError(f"`{name}` must be finite. Received: {what}, first in example {index}.")

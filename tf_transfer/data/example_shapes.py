@@ -46,11 +46,12 @@ def images_as_floats(x, input_shape):
     return map_shapes(cast, x, input_shape)
 
 
-def check_batch(x, *rest, input_shape):
+def check_batch(x, *rest, input_shape, missing=False):
     """Returns the batch as a tuple; in a dataset, an empty one or a value not finite or of another size is an error."""
     x = tf.nest.map_structure(_check_filled, x)
     x = map_shapes(_check_sizes, x, input_shape)
-    return tf.nest.map_structure(_check_finite, (images_as_floats(x, input_shape), *rest))
+    check = _check_not_infinite if missing else _check_finite
+    return tf.nest.map_structure(check, (images_as_floats(x, input_shape), *rest))
 
 
 def _wrong_shape(shape, input_shape):
@@ -91,3 +92,11 @@ def _unless(wrong, leaf, sentence):
 
 def _check_finite(tensor):
     return tf.debugging.check_numerics(tensor, "The data must be finite") if tensor.dtype.is_floating else tensor
+
+
+def _check_not_infinite(tensor):
+    if not tensor.dtype.is_floating:
+        return tensor
+    check = tf.debugging.Assert(~tf.reduce_any(tf.math.is_inf(tensor)), ["The data must be finite or missing (NaN)"])
+    with tf.control_dependencies([check]):
+        return tf.identity(tensor)

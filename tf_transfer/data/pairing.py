@@ -13,7 +13,16 @@ _EPOCHS = ("longer", "shorter", "source", "target")
 
 
 def pair_domains(
-    source, target, batch_size=64, *, shuffle=True, seed=None, drop_remainder=True, epoch="longer", input_shape=None
+    source,
+    target,
+    batch_size=64,
+    *,
+    shuffle=True,
+    seed=None,
+    drop_remainder=True,
+    epoch="longer",
+    input_shape=None,
+    missing=False,
 ):
     """Pairs the batches of two domains, for training a domain adaptation.
 
@@ -52,6 +61,7 @@ def pair_domains(
             sources are covered when the one that lasts longest is. Defaults to "longer".
         input_shape: As for `as_dataset`: the shape of one x; images, which have three dimensions, then
             become float32. Defaults to None: any, unchanged.
+        missing: Bool, as for `as_dataset`: whether NaN stands for a missing value. Defaults to False.
 
     Returns:
         A `tf.data.Dataset` of batches ({"source": x_s, "target": x_t}, y_s) or
@@ -84,11 +94,15 @@ def pair_domains(
     _check_target(target)
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(len(sources) + 1)]
     streams = [
-        open_stream(each, name, size, shuffle, number, input_shape=input_shape)
+        open_stream(each, name, size, shuffle, number, input_shape=input_shape, missing=missing)
         for (each, name, size), number in zip(sources, seeds[1:], strict=True)
     ]
     like = streams[0].spec[0]
-    streams.append(open_stream(target, "target", batch_size, shuffle, seeds[0], input_shape=input_shape, like=like))
+    streams.append(
+        open_stream(
+            target, "target", batch_size, shuffle, seeds[0], input_shape=input_shape, like=like, missing=missing
+        )
+    )
     if drop_remainder:
         _check_sizes(streams)
     num_examples, ending = plan_epoch(epoch, streams)

@@ -6,14 +6,16 @@ import numpy as np
 from tf_transfer import _checks
 from tf_transfer.data.class_folder import ClassFolder
 from tf_transfer.data.labels import held_out_mask
+from tf_transfer.data.text_files import LabelledText
 
 
 def hold_out(data, fraction, seed=0):
     """Splits examples into a part to train on and a part held out.
 
     Args:
-        data: An `ImageFolder` or `AudioFolder`, or arrays `(x, y)` or `(x, y, sample_weight)`; `x` may be a dict of
-            arrays. Integer and one-hot labels are split class by class, other targets at random.
+        data: An `ImageFolder` or `AudioFolder`, a `LabelledText`, or arrays `(x, y)` or `(x, y, sample_weight)`; `x`
+            may be a dict of arrays. Integer and one-hot labels are split class by class, other targets and those of
+            several tasks at random.
         fraction: Float in (0, 1), the part held out, of each class.
         seed: Integer, the same seed gives the same split. Defaults to 0.
 
@@ -29,7 +31,7 @@ def hold_out(data, fraction, seed=0):
     >>> y.tolist(), y_out.tolist()
     ([0, 1, 0, 1, 0, 1], [1, 0, 0, 1])
     """
-    if isinstance(data, ClassFolder):
+    if isinstance(data, ClassFolder | LabelledText):
         return data.split(fraction, seed)
     if not isinstance(data, tuple) or len(data) not in (2, 3):
         raise ValueError(
@@ -56,6 +58,8 @@ def _as_arrays(part):
 
 def _classes(labels):
     """Returns one integer an example by which to split."""
+    if isinstance(labels, dict):
+        return np.zeros(len(next(iter(labels.values()))), int)
     if labels.ndim == 2 and labels.shape[1] > 1 and np.allclose(labels.sum(axis=1), 1):
         return labels.argmax(axis=1)
     if labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer):

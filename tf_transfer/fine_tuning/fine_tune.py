@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_transfer import _checks
 from tf_transfer.backbones import find_backbone
-from tf_transfer.data import ImageFolder, as_dataset, hold_out, match_labels
+from tf_transfer.data import ClassFolder, LabelledText, as_dataset, hold_out, match_labels
 from tf_transfer.distribution import is_chief
 from tf_transfer.fine_tuning.gradual_unfreezing import GradualUnfreezing
 from tf_transfer.fine_tuning.phases import Phases, Plan
@@ -59,8 +59,9 @@ def fine_tune(
     Args:
         model: A compiled `keras.Model` with a backbone nested in it, as the builders return. Its loss, metrics and kind
             of optimizer are used; it is trained in place.
-        train: `(x, y)` or `(x, y, sample_weight)` arrays, a `tf.data.Dataset` (batched or not), or a
-            `tft.data.ImageFolder`. Labels are integers or one-hot, whatever the loss wants.
+        train: `(x, y)` or `(x, y, sample_weight)` arrays, a `tf.data.Dataset` (batched or not), a
+            `tft.data.ImageFolder` or `AudioFolder`, or a `tft.data.LabelledText`. Images, texts, waveforms or a dict
+            of columns, whatever the model takes. Labels are integers or one-hot, whatever the loss wants.
         validation_data: Likewise, or None, which holds out a part of `train`.
         freeze_epochs: Integer, epochs of the first phase. 0 leaves it out. Defaults to 20.
         epochs: Integer, epochs of the second phase. 0 leaves it out (feature extraction). Defaults to 10.
@@ -257,16 +258,24 @@ def _prepare(model, data, batch_size, *, shuffle=False, seed=None):
     one_hot = _one_hot(model.loss)
     num_classes = None if one_hot is None else model.output_shape[-1]
     dataset = as_dataset(
-        data, batch_size=batch_size, input_shape=shape, num_classes=num_classes, shuffle=shuffle, seed=seed
+        data,
+        batch_size=batch_size,
+        input_shape=shape,
+        num_classes=num_classes,
+        shuffle=shuffle,
+        seed=seed,
+        missing=getattr(getattr(model, "builder", None), "takes_missing", False),
     )
     return dataset if one_hot is None else match_labels(dataset, num_classes, one_hot)
 
 
 def _targets(data):
     """Returns the targets of arrays or a folder, one an example, or None of a stream and of what is no data."""
-    if isinstance(data, ImageFolder):
+    if isinstance(data, ClassFolder | LabelledText):
         return data.labels
-    return np.atleast_1d(data[1]) if isinstance(data, tuple) and len(data) > 1 else None
+    if not isinstance(data, tuple) or len(data) < 2:
+        return None
+    return np.atleast_1d(next(iter(data[1].values())) if isinstance(data[1], dict) else data[1])
 
 
 def _one_hot(loss):

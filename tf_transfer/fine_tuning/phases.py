@@ -1,4 +1,4 @@
-"""The two phases of `fine_tune`: on cached features where that is possible, else on images."""
+"""The two phases of `fine_tune`: on cached features where that is possible, else through the whole model."""
 
 import dataclasses
 from collections.abc import Callable
@@ -74,6 +74,10 @@ class Phases:
     def _check(self):
         if self.train.cardinality() == tf.data.INFINITE_CARDINALITY and self.steps is None:
             raise ValueError("`train` is endless. Say with `steps_per_epoch` how many batches make an epoch.")
+        if self.class_weight is not None and len(self.model.outputs) > 1:
+            raise ValueError(
+                "`class_weight` is for one output, and the model has several. Give each task weights of its own."
+            )
         if self.class_weight == "balanced":
             self.class_weight = self._balanced()
         elif self.class_weight is not None and not isinstance(self.class_weight, dict):
@@ -100,9 +104,7 @@ class Phases:
 
     def held_out_losses(self):
         """Returns the loss of each held-out example, a float array."""
-        loss = keras.losses.get(self.model.loss)
-        each = loss.call if isinstance(loss, keras.losses.Loss) else loss
-        losses = [each(batch[1], predict_on_batch(self.model, batch[0])) for batch in self.validation]
+        losses = [_losses(self.model, batch[1], predict_on_batch(self.model, batch[0])) for batch in self.validation]
         return np.concatenate([np.ravel(keras.ops.convert_to_numpy(values)) for values in losses])
 
     def _train_head(self, plan):
@@ -239,7 +241,7 @@ class Phases:
         return balanced_class_weight([label for batch in flat for label in batch.tolist()], num_classes)
 
     def _announce(self, name, num_epochs, learning_rate, cached):
-        how = "on cached features" if cached else "on images"
+        how = "on cached features" if cached else "through the whole model"
         self.say(
             f"{name}: {num_epochs} epochs {how}, {count_trainable(self.model)}, learning rate up to {learning_rate:g}"
         )
@@ -249,8 +251,32 @@ class Phases:
             print(text)
 
 
+def _losses(model, y, outputs):
+    """Returns the loss of each example, summed over the outputs by the weights that the model was compiled with."""
+    losses = model.loss
+    if not isinstance(losses, dict | list | tuple):
+        return _each(losses, y, outputs)
+    weights = model._compile_config.config.get("loss_weights")
+    names = model.output_names
+    losses, y, outputs, weights = (_by_name(part, names) for part in (losses, y, outputs, weights))
+    values = [weights.get(name, 1.0) * _each(losses[name], y[name], outputs[name]) for name in names if name in losses]
+    return sum(values[1:], values[0])
+
+
+def _by_name(part, names):
+    if part is None:
+        return {}
+    return part if isinstance(part, dict) else dict(zip(names, part, strict=True))
+
+
+def _each(loss, y, outputs):
+    loss = keras.losses.get(loss)
+    values = (loss.call if isinstance(loss, keras.losses.Loss) else loss)(y, outputs)
+    return keras.ops.mean(keras.ops.reshape(values, (keras.ops.shape(values)[0], -1)), axis=-1)
+
+
 def _batch_size(dataset):
-    return next(len(batch[1]) for batch in dataset.take(1))
+    return next(len(keras.tree.flatten(batch[1])[0]) for batch in dataset.take(1))
 
 
 def _num_batches(dataset):
