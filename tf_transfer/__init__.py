@@ -3,7 +3,7 @@
 import importlib
 
 # Keras finds a custom class of a `.keras` file only when it is registered by then.
-from tf_transfer import _checks, adaptation, distillation, layers, losses, schedules
+from tf_transfer import _checks, adaptation, distillation, layers, losses, multi_task, schedules
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,10 @@ _HOME = {
     "TENT": "adaptation",
     "SHOT": "adaptation",
     "AdaBN": "adaptation",
+    "UncertaintyWeighting": "multi_task",
+    "DynamicWeightAveraging": "multi_task",
+    "GradNorm": "multi_task",
+    "PCGrad": "multi_task",
     "Distiller": "distillation",
     "DistillationCallback": "distillation",
     "load_backbone": "backbones",
@@ -76,7 +80,7 @@ _ROOMS = [
     "workflow",
 ]
 
-__all__ = ["__version__", "adaptation", "distillation", "layers", "losses", "schedules", *_ROOMS, *_HOME]
+__all__ = ["__version__", "adaptation", "distillation", "layers", "losses", "multi_task", "schedules", *_ROOMS, *_HOME]
 
 
 def __getattr__(name):

@@ -12,7 +12,7 @@ from tf_transfer.distribution.sums import sum_over_replicas
 class LabelledLoss(keras.losses.Loss):
     """Another loss, as the mean over those examples that have a label.
 
-    Value: sum_i w_i loss(y_i, p_i) / number of i with a label. Under a strategy that number is counted over all of its
+    Value: `scale` * sum_i w_i loss(y_i, p_i) / number of i with a label. Under a strategy that number is counted over all of its
     replicas. A batch without any label has the value 0. The sample weights w multiply, as everywhere in Keras.
 
     Args:
@@ -22,6 +22,8 @@ class LabelledLoss(keras.losses.Loss):
             over the entries that it has. False: a label that is missing in part is missing. Defaults to False.
         class_weight: Dict from class to a float of at least 0 that multiplies the loss of its examples (of its
             column with `by_entry`). Classes that are not in it have 1. Defaults to None.
+        scale: Float above 0, such as 1 / variance of the targets, after which a squared error has no unit. Defaults
+            to 1.
         name: String. Defaults to "labelled_loss".
 
     Call arguments:
@@ -42,7 +44,7 @@ class LabelledLoss(keras.losses.Loss):
     1.3863
     """
 
-    def __init__(self, loss, missing=None, *, by_entry=False, class_weight=None, name="labelled_loss"):
+    def __init__(self, loss, missing=None, *, by_entry=False, class_weight=None, scale=1.0, name="labelled_loss"):
         super().__init__(name=name, reduction="none", dtype="float32")
         self.loss = keras.losses.get(loss)
         if self.loss is None:
@@ -51,6 +53,7 @@ class LabelledLoss(keras.losses.Loss):
         self.missing = missing if missing is None else _checks.integer(missing, "missing")
         self.by_entry = bool(by_entry)
         self.class_weight = check_class_weight(class_weight)
+        self.scale = _checks.positive(scale, "scale")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         with keras.name_scope(self.name):
@@ -64,7 +67,7 @@ class LabelledLoss(keras.losses.Loss):
             labelled, everything = tf.unstack(sum_over_replicas(tf.stack([ops.sum(is_labelled), size])))
             # By the part that has labels and not their number: so it stays right where replicas have unequal parts.
             mean = tf.math.divide_no_nan(ops.mean(values), labelled / everything)
-            return mean / tf.distribute.get_strategy().num_replicas_in_sync
+            return self.scale * mean / tf.distribute.get_strategy().num_replicas_in_sync
 
     def call(self, y_true, y_pred):
         return self._each(y_true, y_pred)
@@ -101,6 +104,7 @@ class LabelledLoss(keras.losses.Loss):
             "missing": self.missing,
             "by_entry": self.by_entry,
             "class_weight": weights,
+            "scale": self.scale,
             "name": self.name,
         }
 

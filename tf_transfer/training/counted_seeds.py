@@ -18,7 +18,7 @@ def add_counted_seed(owner, seed, name="draws"):
     )
 
 
-def draw_uniform(counted, shape, minval=0.0, maxval=1.0):
+def draw_uniform(counted, shape, minval=0.0, maxval=1.0, *, alike=False):
     """Returns the next uniform numbers of a counted seed, of a shape that begins with a batch.
 
     Each replica of a strategy gets its part of the numbers that one device would draw for the whole batch.
@@ -28,8 +28,9 @@ def draw_uniform(counted, shape, minval=0.0, maxval=1.0):
         shape: Tuple of integers or scalar tensors; the first is the number of examples.
         minval: Float. Defaults to 0.
         maxval: Float. Defaults to 1.
+        alike: Boolean, whether all replicas get the same numbers, those of one device. Defaults to False.
     """
-    replica = tf.distribute.get_replica_context()
+    replica = None if alike else tf.distribute.get_replica_context()
     num_replicas = replica.num_replicas_in_sync if replica is not None else 1
     whole = (shape[0] * num_replicas, *shape[1:])
     numbers = tf.random.stateless_uniform(whole, counted.value, minval, maxval, alg="philox")

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tf_transfer import _checks
 from tf_transfer.distribution import is_chief, is_multi_worker, on_chief
 from tf_transfer.distribution.chief import agree
+from tf_transfer.distribution.sums import apart
 from tf_transfer.training.global_batches import Part, array_batches, distribute, fingerprint, with_class_weights
 from tf_transfer.training.replica_statistics import average_statistics
 
@@ -46,7 +47,8 @@ class MultiWorkerTraining:
             batch, factor = data if isinstance(data, Part) else (data, ())
             with _part_of_batch(factor):
                 if evaluates and not isinstance(factor, tuple):
-                    logs = tf.cond(factor > 0, lambda: step_function(batch), self.get_metrics_result)
+                    with apart():
+                        logs = tf.cond(factor > 0, lambda: step_function(batch), self.get_metrics_result)
                 else:
                     logs = step_function(batch)
             logs_are["like"] = keras.tree.map_structure(lambda _: None, logs)
@@ -63,8 +65,12 @@ class MultiWorkerTraining:
 
     def _compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         loss = super()._compute_loss(x, y, y_pred, sample_weight, training)
+        return self.weigh_part(loss) if training else loss
+
+    def weigh_part(self, loss):
+        """Returns a loss whose gradient is that of a replica's share, where replicas have unequal parts of a batch."""
         factor = getattr(_LOCAL, "factor", ())
-        if isinstance(factor, tuple) or not training:
+        if isinstance(factor, tuple):
             return loss
         # Of the gradient alone: the value that is logged is a mean over this part, weighted by its size.
         return loss + (factor - 1.0) * (loss - tf.stop_gradient(loss))
