@@ -100,3 +100,15 @@ def _(applications):
 def _(preprocessing):
     for scale, _, _ in preprocessing.values():
         assert np.all(np.asarray(scale) > 0)
+
+
+@row("backbones.load_text_backbone")
+def _(load_text_backbone):
+    check_refuses(lambda: load_text_backbone("bert"), "Unknown text backbone", "'keras_hub:...'")
+    check_refuses(lambda: load_text_backbone("file:no_such.keras"), "no_such.keras")
+    check_refuses(lambda: load_text_backbone("hub:no_such", pooling="max"), "`pooling`", "'first'")
+
+
+@row("backbones.open_saved_model")
+def _(open_saved_model):
+    check_refuses(lambda: open_saved_model("."), "is a folder")

@@ -113,3 +113,43 @@ def _(classification_head):
 @row("builders.regression_head")
 def _(regression_head):
     assert regression_head(keras.Input((2, 2, 4)), 2).shape == (None, 2)
+
+
+def _texts():
+    return np.array(["a good film", "a bad film", "good", "bad", "no film", "film", "good bad", "a"], object)
+
+
+@row("builders.TextClassifier")
+def _(text_classifier):
+    options = {"vocabulary": ("film", "a", "good", "bad"), "sequence_length": 4, "dim": 4, "num_blocks": 1}
+    builder = text_classifier(num_classes=2, backbone="cnn", backbone_options=options, hidden_units=[3], seed=1)
+    contracts.check_builder(builder, _texts(), np.arange(8) % 2, "text", "scores")
+    check_refuses(lambda: text_classifier(num_classes=1), "`num_classes`", "at least 2")
+    check_refuses(lambda: text_classifier(num_classes=2, backbone="transfromer"), "Did you mean 'transformer'?")
+    check_refuses(lambda: text_classifier(num_classes=2).build(), "`builder.adapt(texts).build()`")
+    check_refuses(lambda: text_classifier(num_classes=2, backbone_options={"dimm": 3}), "Did you mean 'dim'?")
+
+
+@row("builders.TextRegressor")
+def _(text_regressor):
+    builder = text_regressor(backbone_options={"dim": 4}, num_outputs=2, target_mean=1.0).adapt(_texts(), verbose=0)
+    contracts.check_builder(builder, _texts(), np.ones((8, 2)), "text", "predictions")
+    check_refuses(lambda: text_regressor(target_std=0.0), "`target_std`")
+
+
+@row("builders.TextBuilder", example_in="builders.TextClassifier")
+def _(text_builder):
+    images_in = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    check_refuses(lambda: text_builder(backbone=images_in), "`backbone` must take strings", "float32")
+
+
+@row("builders.TextEncoder")
+def _(text_encoder):
+    builder = text_encoder(architecture="cnn", causal=True, dim=4, pooling="max", dropout=0.2, seed=2)
+    builder = builder.adapt(_texts(), verbose=0)
+    contracts.check_builder_fields(builder)
+    assert builder.build().output_shape == (None, 4)
+    check_refuses(lambda: text_encoder(dim=6, num_heads=4), "`num_heads` must divide `dim`")
+    check_refuses(lambda: text_encoder(vocabulary=["Good"]), "small letters", "'Good'")
+    check_refuses(lambda: text_encoder().adapt([1, 2]), "sequence of strings", "1")
+    check_refuses(lambda: text_encoder(architecture="mean", causal=True), "no order of words")

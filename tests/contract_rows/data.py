@@ -187,3 +187,13 @@ def _(align_tables):
 @row("data.AlignedTables", example_in="data.align_tables")
 def _(aligned_tables):
     assert "1 in the target only, left out: b" in str(aligned_tables({"a": []}, {"a": []}, (), ("b",), ()))
+
+
+@row("data.WordVectors")
+def _(word_vectors):
+    check_refuses(lambda: word_vectors(["a"], np.zeros((2, 3))), "one row a word", "(2, 3)")
+
+
+@row("data.read_word_vectors")
+def _(read_word_vectors):
+    check_refuses(lambda: read_word_vectors("no_such.txt"), "no file of word vectors", "no_such.txt")

@@ -8,8 +8,9 @@ from tf_transfer import _checks
 from tf_transfer.backbones.applications import build_application
 from tf_transfer.backbones.preprocessing import preprocess
 from tf_transfer.backbones.reusable import shipped, shipped_names
+from tf_transfer.backbones.saved import open_saved_model
 from tf_transfer.backbones.table import APPLICATIONS, PREPROCESSING
-from tf_transfer.layers import HubLayer, load_model
+from tf_transfer.layers import HubLayer
 
 _POOLING = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
@@ -103,7 +104,7 @@ def _load_saved(name, input_shape, pooling, preprocessing, output_layer, options
     features = layer(preprocess(image, default if preprocessing == "auto" else preprocessing))
     if pooling is not None and len(features.shape) == 4:
         features = _POOLING[pooling](name=f"{pooling}_pooling")(features)
-    return keras.Model(image, features, name=_model_name(place))
+    return keras.Model(image, features, name=model_name(place))
 
 
 def _hub_layer(handle, input_shape):
@@ -117,17 +118,7 @@ def _hub_layer(handle, input_shape):
 
 
 def _saved_model(path, input_shape, output_layer):
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no saved model at {path!r}.")
-    if os.path.isdir(path):
-        raise ValueError(f"{path!r} is a folder. A saved Keras model is a file; for a SavedModel say 'hub:{path}'.")
-    model = load_model(path, compile=False)
-    if output_layer is not None:
-        layers = [layer.name for layer in model.layers]
-        if output_layer not in layers:
-            hint = _checks.did_you_mean(output_layer, layers)
-            raise ValueError(f"{path!r} has no layer {output_layer!r}. Its layers are {layers}.{hint}")
-        model = keras.Model(model.inputs, model.get_layer(output_layer).output, name=model.name)
+    model = open_saved_model(path, output_layer)
     own = tuple(model.input_shape[1:])
     shape = input_shape or own
     fits = len(own) == len(shape) and all(a in (None, b) for a, b in zip(own, shape, strict=True))
@@ -148,7 +139,7 @@ def _check_weights(name, weights):
     return path
 
 
-def _model_name(place):
+def model_name(place):
     """Returns a name for the model from a handle, with the characters that Keras' variable scopes can take."""
     parts = [
         part for part in place.removesuffix(".tar.gz").removesuffix(".keras").split("/") if part and not part.isdigit()

@@ -7,6 +7,8 @@ from tf_transfer.builders.image import ImageBuilder, ImageClassifier, ImageRegre
 from tf_transfer.builders.tabular import TabularClassifier, TabularRegressor
 from tf_transfer.builders.tabular_builder import TabularBuilder
 from tf_transfer.builders.targets import ClassifierFields, RegressorFields
+from tf_transfer.builders.text import TextBuilder, TextClassifier, TextRegressor
+from tf_transfer.builders.text_encoder import TextEncoder
 
 __all__ = [
     "BackboneBuilder",
@@ -19,6 +21,10 @@ __all__ = [
     "TabularBuilder",
     "TabularClassifier",
     "TabularRegressor",
+    "TextBuilder",
+    "TextClassifier",
+    "TextEncoder",
+    "TextRegressor",
     "classification_head",
     "regression_head",
 ]

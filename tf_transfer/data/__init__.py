@@ -19,6 +19,7 @@ from tf_transfer.data.table_columns import column_kinds, table_columns
 from tf_transfer.data.tables import Table, read_table
 from tf_transfer.data.text_files import LabelledText, read_text
 from tf_transfer.data.unlabeled_images import UnlabeledImages
+from tf_transfer.data.word_vectors import WordVectors, read_word_vectors
 
 __all__ = [
     "AlignedTables",
@@ -31,6 +32,7 @@ __all__ = [
     "StreamFingerprint",
     "Table",
     "UnlabeledImages",
+    "WordVectors",
     "align_tables",
     "as_dataset",
     "audio_recipe_names",
@@ -50,6 +52,7 @@ __all__ = [
     "preview",
     "read_table",
     "read_text",
+    "read_word_vectors",
     "recipe_names",
     "table_columns",
 ]
