@@ -32,9 +32,7 @@ def split_at_backbone(model):
             f"The model {model.name!r} has no backbone nested in it; it has {[layer.name for layer in model.layers]}. "
             "Make it of a backbone and a head, `head(backbone(inputs))`, as the builders do."
         )
-    graph = model._functional if isinstance(model, keras.Sequential) else model
-    own = {id(node) for nodes in getattr(graph, "_nodes_by_depth", {}).values() for node in nodes}
-    calls = [node for node in backbone._inbound_nodes if id(node) in own]
+    graph, calls = calls_within(model, backbone)
     if len(calls) != 1:
         raise ValueError(
             f"The model {model.name!r} must be functional and call its backbone {backbone.name!r} once. "
@@ -49,3 +47,13 @@ def split_at_backbone(model):
             f"The outputs of {model.name!r} depend on more than the features of its backbone {backbone.name!r}."
         ) from error
     return keras.Model(graph.inputs, features, name=f"{model.name}_features"), head
+
+
+def calls_within(model, layer):
+    """Returns the graph of a functional or sequential model, and the nodes in it at which it calls a layer.
+
+    A layer may be part of several graphs; only its calls in this one count.
+    """
+    graph = model._functional if isinstance(model, keras.Sequential) else model
+    own = {id(node) for nodes in getattr(graph, "_nodes_by_depth", {}).values() for node in nodes}
+    return graph, [node for node in layer._inbound_nodes if id(node) in own]
