@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 
+import tf_transfer as tft
+
 import contracts
-from contract_parts import check_refuses
+from contract_parts import check_refuses, check_saves
 from contract_registry import row
-from contract_toys import backbone_file, images
+from contract_toys import backbone_file, classifier, images
 
 
 @row("builders.ImageClassifier")
@@ -153,3 +155,65 @@ def _(text_encoder):
     check_refuses(lambda: text_encoder(vocabulary=["Good"]), "small letters", "'Good'")
     check_refuses(lambda: text_encoder().adapt([1, 2]), "sequence of strings", "1")
     check_refuses(lambda: text_encoder(architecture="mean", causal=True), "no order of words")
+
+
+def several_tasks(cls, **fields):
+    options = {"weights": None, "augmentation": None, "dropout": 0.1, "seed": 2, "trainable": True}
+    trunk = tft.builders.ImageBuilder(backbone=backbone_file(), **options)
+    digit = tft.ClassificationTask(num_classes=3, class_weight={1: 2.0}, weight=0.5)
+    tags = tft.ClassificationTask(num_classes=2, multi_label=True)
+    return cls(**{"trunk": trunk, "tasks": {"digit": digit, "tags": tags, "age": tft.RegressionTask()}, **fields})
+
+
+@row("builders.MultiTask")
+def _(multi_task):
+    builder = several_tasks(multi_task)
+    contracts.check_builder_fields(builder)
+    model = builder.build()
+    assert set(model.output_names) == {"digit", "tags", "age"} and {each.dtype for each in model.outputs} == {"float32"}
+    y = {"digit": np.arange(8) % 4 - 1, "tags": np.eye(2)[np.arange(8) % 2], "age": np.full((8, 1), 2.0)}
+    assert np.all(np.isfinite(model.fit(images(), y, verbose=0).history["loss"]))
+    check_saves(model, images())
+    check_refuses(lambda: multi_task(trunk=builder.trunk, tasks={}), "`tasks`", "dict")
+    check_refuses(lambda: multi_task(trunk=tft.ImageClassifier(num_classes=3), tasks=builder.tasks), "ImageBuilder")
+    check_refuses(lambda: multi_task(trunk={"builder": "ImageBilder"}, tasks=builder.tasks), "Did you mean")
+    check_refuses(lambda: multi_task(trunk=builder.trunk, tasks={"my task": {"builder": "RegressionTask"}}), "'_'")
+
+
+@row("builders.one_task")
+def _(one_task):
+    model = several_tasks(tft.MultiTask).build()
+    check_refuses(lambda: one_task(model, "digits"), "Did you mean 'digit'?")
+    check_refuses(lambda: one_task(one_task(model, "digit"), "digit"), "several outputs")
+    # Adaptation and distillation work on it as on any classifier.
+    digits = one_task(model, "digit")
+    adapter = tft.DANN(*tft.backbones.split_at_backbone(digits), seed=0)
+    adapter.compile("adam", digits.loss)
+    y = np.arange(8) % 3
+    pairs = tft.data.pair_domains((images(), y), images(), batch_size=8)
+    assert np.isfinite(adapter.fit(pairs, verbose=0).history["loss"][0])
+    student = tft.Distiller(one_task(model, "digit"), classifier(), verbose=False)
+    student.compile("adam", "sparse_categorical_crossentropy")
+    before = model.get_layer("digit_logits").kernel.numpy()
+    assert np.isfinite(student.fit(images(), y, verbose=0).history["loss"][0])
+    assert not np.array_equal(model.get_layer("digit_logits").kernel.numpy(), before)
+
+
+@row("builders.ClassificationTask")
+def _(task):
+    contracts.check_builder_fields(task(num_classes=3, class_weight={0: 2.0}, label_smoothing=0.1, weight=2.0))
+    check_refuses(lambda: task(num_classes=3, class_weight={3: 1.0}), "classes [3]", "3")
+    check_refuses(lambda: task(num_classes=3, weight=0.0), "`weight`", "above 0")
+
+
+@row("builders.RegressionTask")
+def _(task):
+    contracts.check_builder_fields(task(num_outputs=2, target_mean=4.0, target_std=2.0, weight=0.5))
+    with pytest.raises(NotImplementedError, match="MultiTask"):
+        task().build()
+
+
+@row("builders.Task", example_in="builders.ClassificationTask")
+def _(task):
+    with pytest.raises(NotImplementedError, match="`head`"):
+        task().head(None, "digit", {})

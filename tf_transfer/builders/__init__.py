@@ -4,27 +4,35 @@ from tf_transfer.builders.backbone_builder import BackboneBuilder
 from tf_transfer.builders.base import Builder
 from tf_transfer.builders.heads import classification_head, regression_head
 from tf_transfer.builders.image import ImageBuilder, ImageClassifier, ImageRegressor
+from tf_transfer.builders.multi_task import MultiTask
+from tf_transfer.builders.one_task import one_task
 from tf_transfer.builders.tabular import TabularClassifier, TabularRegressor
 from tf_transfer.builders.tabular_builder import TabularBuilder
 from tf_transfer.builders.targets import ClassifierFields, RegressorFields
+from tf_transfer.builders.tasks import ClassificationTask, RegressionTask, Task
 from tf_transfer.builders.text import TextBuilder, TextClassifier, TextRegressor
 from tf_transfer.builders.text_encoder import TextEncoder
 
 __all__ = [
     "BackboneBuilder",
     "Builder",
+    "ClassificationTask",
     "ClassifierFields",
     "ImageBuilder",
     "ImageClassifier",
     "ImageRegressor",
+    "MultiTask",
+    "RegressionTask",
     "RegressorFields",
     "TabularBuilder",
     "TabularClassifier",
     "TabularRegressor",
+    "Task",
     "TextBuilder",
     "TextClassifier",
     "TextEncoder",
     "TextRegressor",
     "classification_head",
+    "one_task",
     "regression_head",
 ]

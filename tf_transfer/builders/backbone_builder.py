@@ -86,12 +86,16 @@ class BackboneBuilder(Builder):
 
     def _finish(self, model):
         """Returns the model with what is to train in it, compiled."""
+        return self._compiled(self._prepared(model))
+
+    def _prepared(self, model):
+        """Returns the model with what is to train in it, not compiled yet."""
         if isinstance(self.trainable, ParameterEfficient):
             model = self.trainable.with_seed(self.seed).apply(model, verbose=False)
         else:
             set_trainable(model, self.trainable, batch_norm=self.batch_norm, verbose=False)
         # Last of all, since a parameter-efficient method may have made another model.
-        return self._compiled(as_multi_worker(model))
+        return as_multi_worker(model)
 
     def _compiled(self, model):
         loss, metrics = self._objective()

@@ -5,7 +5,9 @@ import keras
 _FLOAT32 = "float32"
 
 
-def classification_head(features, num_classes, *, hidden_units=(), dropout=0.0, l2=0.0, multi_label=False, seed=None):
+def classification_head(
+    features, num_classes, *, hidden_units=(), dropout=0.0, l2=0.0, multi_label=False, seed=None, name=None
+):
     """Puts a classifier on features.
 
     Args:
@@ -16,6 +18,8 @@ def classification_head(features, num_classes, *, hidden_units=(), dropout=0.0, 
         l2: Float, weight of the squared norm of each dense kernel. Defaults to 0.
         multi_label: Boolean, whether an image may carry several classes: sigmoid instead of softmax.
         seed: Integer or None, of the hidden kernels and the dropout; the last kernel starts at zero.
+        name: String, the name of the output where a model has several heads; the other layers have it, and "_", in
+            front of their names. Defaults to None: "scores".
 
     Returns:
         Tensor of scores, shape `(batch, num_classes)`, float32, from a layer named "scores" on one named "logits".
@@ -27,14 +31,24 @@ def classification_head(features, num_classes, *, hidden_units=(), dropout=0.0, 
     >>> [layer.name for layer in keras.Model(features, scores).layers[1:]]
     ['dropout_1', 'hidden_1', 'dropout', 'logits', 'scores']
     """
-    hidden = _hidden(features, hidden_units, dropout, l2, seed)
-    logits = _output(num_classes, "logits", l2)(hidden)
+    prefix = _prefix(name)
+    hidden = _hidden(features, hidden_units, dropout, l2, seed, prefix)
+    logits = _output(num_classes, f"{prefix}logits", l2)(hidden)
     activation = "sigmoid" if multi_label else "softmax"
-    return keras.layers.Activation(activation, name="scores", dtype=_FLOAT32)(logits)
+    return keras.layers.Activation(activation, name=name or "scores", dtype=_FLOAT32)(logits)
 
 
 def regression_head(
-    features, num_outputs, *, hidden_units=(), dropout=0.0, l2=0.0, target_mean=0.0, target_std=1.0, seed=None
+    features,
+    num_outputs,
+    *,
+    hidden_units=(),
+    dropout=0.0,
+    l2=0.0,
+    target_mean=0.0,
+    target_std=1.0,
+    seed=None,
+    name=None,
 ):
     """Puts a regressor on features.
 
@@ -47,6 +61,7 @@ def regression_head(
         target_mean: Float, in the unit of the target, what an output of 0 of the last dense layer stands for.
         target_std: Float, in the unit of the target, what an output of 1 adds to it.
         seed: Integer or None, of the hidden kernels and the dropout; the last kernel starts at zero.
+        name: String, as in `classification_head`. Defaults to None: "predictions".
 
     Returns:
         Tensor of shape `(batch, num_outputs)`, float32, from a layer named "predictions".
@@ -58,24 +73,29 @@ def regression_head(
     >>> model(np.ones((1, 8))).numpy().tolist()
     [[40.0]]
     """
-    hidden = _hidden(features, hidden_units, dropout, l2, seed)
-    standard = _output(num_outputs, "standardized", l2)(hidden)
-    return keras.layers.Rescaling(target_std, offset=target_mean, name="predictions", dtype=_FLOAT32)(standard)
+    prefix = _prefix(name)
+    hidden = _hidden(features, hidden_units, dropout, l2, seed, prefix)
+    standard = _output(num_outputs, f"{prefix}standardized", l2)(hidden)
+    return keras.layers.Rescaling(target_std, offset=target_mean, name=name or "predictions", dtype=_FLOAT32)(standard)
 
 
-def _hidden(features, hidden_units, dropout, l2, seed):
+def _prefix(name):
+    return f"{name}_" if name else ""
+
+
+def _hidden(features, hidden_units, dropout, l2, seed, prefix):
     if len(features.shape) > 2:
-        features = keras.layers.Flatten(name="flatten")(features)
+        features = keras.layers.Flatten(name=f"{prefix}flatten")(features)
     for i, units in enumerate(hidden_units, start=1):
-        features = _dropout(dropout, f"dropout_{i}", seed)(features)
+        features = _dropout(dropout, f"{prefix}dropout_{i}", seed)(features)
         features = keras.layers.Dense(
             units,
             activation="relu",
             kernel_initializer=keras.initializers.GlorotUniform(seed=seed),
             kernel_regularizer=_regularizer(l2),
-            name=f"hidden_{i}",
+            name=f"{prefix}hidden_{i}",
         )(features)
-    return _dropout(dropout, "dropout", seed)(features)
+    return _dropout(dropout, f"{prefix}dropout", seed)(features)
 
 
 def _dropout(rate, name, seed):

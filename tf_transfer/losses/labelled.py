@@ -12,8 +12,9 @@ from tf_transfer.distribution.sums import sum_over_replicas
 class LabelledLoss(keras.losses.Loss):
     """Another loss, as the mean over those examples that have a label.
 
-    Value: `scale` * sum_i w_i loss(y_i, p_i) / number of i with a label. Under a strategy that number is counted over all of its
-    replicas. A batch without any label has the value 0. The sample weights w multiply, as everywhere in Keras.
+    Value: `scale` * sum_i w_i loss(y_i, p_i) / number of i with a label. Under a strategy that number is counted over
+    all of its replicas. A batch without any label has the value 0. The sample weights w multiply, as everywhere in
+    Keras.
 
     Args:
         loss: Name or `keras.losses.Loss`, which gives one value an example.
@@ -88,9 +89,9 @@ class LabelledLoss(keras.losses.Loss):
         one_hot = len(y_true.shape) > 1 and y_true.shape[-1] != 1
         if one_hot:
             return ops.sum(ops.cast(y_true, self.dtype) * self._columns(y_true.shape[-1]), axis=-1)
-        classes = ops.reshape(ops.cast(y_true, "int32"), (-1,))
-        table = ops.convert_to_tensor(self._columns(max(self.class_weight) + 1))
-        return ops.where(classes < len(table), ops.take(table, ops.minimum(classes, len(table) - 1)), 1.0)
+        classes, last = ops.reshape(ops.cast(y_true, "int32"), (-1,)), max(self.class_weight)
+        weights = ops.take(self._columns(last + 1), ops.minimum(classes, last))
+        return ops.where(classes <= last, weights, 1.0)
 
     def _columns(self, num_classes):
         return tf.constant([self.class_weight.get(each, 1.0) for each in range(num_classes)], self.dtype)
