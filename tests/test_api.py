@@ -68,6 +68,7 @@ TOP = [
     "load_model",
     "save_model",
     "set_trainable",
+    "two_stage",
 ]
 
 ROOMS = {
@@ -251,9 +252,12 @@ ROOMS = {
         "GradualUnfreezing",
         "LearningRateSearch",
         "Phase",
+        "TwoStageResult",
         "find_learning_rate",
         "fine_tune",
+        "head_rate_optimizer",
         "layer_decay_optimizer",
+        "two_stage",
         "warmup_cosine",
     ],
     "layers": [

@@ -51,6 +51,7 @@ _HOME = {
     "ClassificationTask": "builders",
     "RegressionTask": "builders",
     "fine_tune": "fine_tuning",
+    "two_stage": "fine_tuning",
     "FeatureCache": "caching",
     "GradualUnfreezing": "fine_tuning",
     "L2SP": "regularizers",

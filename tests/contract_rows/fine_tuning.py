@@ -1,5 +1,6 @@
 """What each public object of `tft.fine_tuning` holds beyond its docstring."""
 
+import dataclasses
 import functools
 
 import keras
@@ -71,3 +72,37 @@ def _(layer_decay_optimizer):
     model = tft.ImageClassifier(num_classes=3, backbone=backbone_file(), weights=None, trainable=True).build()
     optimizer = layer_decay_optimizer(model, keras.optimizers.SGD, 0.5, 0.1)
     assert sorted(round(float(inner.learning_rate), 6) for inner in optimizer.optimizers) == [0.05, 0.5]
+
+
+@row("fine_tuning.head_rate_optimizer")
+def _(head_rate_optimizer):
+    build = tft.ImageClassifier(num_classes=3, backbone=backbone_file(), weights=None, trainable=True).build
+    model = build()
+    optimizer = head_rate_optimizer(model, keras.optimizers.SGD, 0.05, 10)
+    optimizer.build(model.trainable_variables)
+    rates = {variable.path: float(each.learning_rate) for each in optimizer.optimizers
+             for variable in each._trainable_variables}  # fmt: skip
+    assert all(np.isclose(rate, 0.5 if path.startswith("logits") else 0.05) for path, rate in rates.items())
+    assert len(rates) == len(model.trainable_variables)
+    tft.set_trainable(model, False, verbose=False)
+    assert isinstance(head_rate_optimizer(model, keras.optimizers.SGD, 0.05, 10), keras.optimizers.SGD)
+
+
+@row("fine_tuning.two_stage")
+def _(two_stage):
+    table = tft.TabularClassifier(columns={"a": {"mean": 0.0, "std": 1.0}}, num_classes=2)
+    data = {"a": np.zeros((4, 1))}, np.arange(4) % 2
+    check_refuses(lambda: two_stage(table.build(), data, data), "`builder` must be a builder")
+    check_refuses(lambda: two_stage(table, data, data, head_factor=0.5), "`head_factor`", "at least 1")
+    wider = dataclasses.replace(table, hidden_units=(8, 8))
+    check_refuses(lambda: two_stage(table, data, data, source_builder=wider), "the same backbone", "(1, 8)")
+    three = dataclasses.replace(table, num_classes=3)
+    check_refuses(lambda: two_stage(table, data, data, source_builder=three, keep_head=True), "keep_head=False")
+    adapted = dataclasses.replace(table, trainable=tft.LoRA(2))
+    check_refuses(lambda: two_stage(adapted, data, data), "trainable=True", "`source_model`")
+    check_refuses(lambda: two_stage(table, data, data, resume="state"), "`seed`")
+
+
+@row("fine_tuning.TwoStageResult", example_in="fine_tuning.two_stage")
+def _(two_stage_result):
+    assert two_stage_result.__dataclass_params__.frozen

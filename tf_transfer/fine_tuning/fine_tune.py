@@ -32,6 +32,7 @@ def fine_tune(
     unfreeze=None,
     fine_tuning_rate=None,
     layer_decay=None,
+    head_factor=None,
     batch_norm="frozen",
     regularizer=None,
     features_cache=True,
@@ -72,6 +73,8 @@ def fine_tune(
         fine_tuning_rate: Float, highest rate of the second phase. Defaults to `learning_rate / 100`, and to
             `learning_rate / 3` for a parameter-efficient method.
         layer_decay: Float in (0, 1], factor on the rate from each block to the one below, or None for one rate.
+        head_factor: Float of at least 1, factor on the rate of the head in the second phase, for a head that is new
+            there, or None for the rate of the backbone. Not together with `layer_decay`. Defaults to None.
         batch_norm: "frozen" or "trainable", as in `tft.set_trainable`. Defaults to "frozen".
         regularizer: What holds the backbone near its source in the second phase: a regularizer such as `tft.L2SP()`,
             its name or dict, or a sequence of those. The source is the backbone as it was, unless it has another.
@@ -116,6 +119,7 @@ def fine_tune(
     """
     _check_model(model)
     _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, validation_split, callbacks)
+    _check_head_factor(head_factor, layer_decay, epochs)
     unfreeze = what_to_unfreeze(model, unfreeze, batch_norm)
     if epochs:
         # A wrong name has to be said before the first phase has run.
@@ -125,7 +129,15 @@ def fine_tune(
         fine_tuning_rate = default_rate(unfreeze, learning_rate)
     _checks.number(fine_tuning_rate, "fine_tuning_rate", 0.0)
     plan = Plan(
-        freeze_epochs, epochs, learning_rate, fine_tuning_rate, unfreeze, layer_decay, batch_norm, features_cache
+        freeze_epochs,
+        epochs,
+        learning_rate,
+        fine_tuning_rate,
+        unfreeze,
+        layer_decay,
+        batch_norm,
+        features_cache,
+        head_factor=head_factor,
     )
     kind = base_optimizer(model)
 
@@ -172,7 +184,7 @@ def _state_of(resume, model, plan, seed, batch_size, steps_per_epoch, verbose):
         return contextlib.nullcontext(resume)
     if resume is not None and seed is None:
         raise ValueError("`resume` needs a `seed`: without one the examples come in other orders when the run goes on.")
-    names = ["freeze_epochs", "epochs", "learning_rate", "fine_tuning_rate", "layer_decay", "batch_norm"]
+    names = ["freeze_epochs", "epochs", "learning_rate", "fine_tuning_rate", "layer_decay", "head_factor", "batch_norm"]
     settings = {name: getattr(plan, name) for name in names}
     settings |= {"seed": seed, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch}
     settings["unfreeze"] = str(plan.unfreeze)
@@ -233,6 +245,17 @@ def _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, validati
     if any(isinstance(callback, GradualUnfreezing) for callback in callbacks):
         raise ValueError(
             "`GradualUnfreezing` chooses itself what trains, and so does `fine_tune`. Give it to `model.fit` instead."
+        )
+
+
+def _check_head_factor(head_factor, layer_decay, epochs):
+    if head_factor is None:
+        return
+    _checks.number(head_factor, "head_factor", 1.0)
+    if layer_decay is not None or not epochs:
+        raise ValueError(
+            "`head_factor` is for a second phase without `layer_decay`, which sets the rates of all layers itself. "
+            f"Received: head_factor={head_factor}, layer_decay={layer_decay}, epochs={epochs}."
         )
 
 

@@ -12,7 +12,7 @@ from tf_transfer.caching import FeatureCache, RandomStreamError
 from tf_transfer.data import as_dataset, balanced_class_weight
 from tf_transfer.fine_tuning.history import FineTuningHistory, Phase
 from tf_transfer.fine_tuning.on_whole_model import OnWholeModel
-from tf_transfer.fine_tuning.rates import layer_decay_optimizer, warmup_cosine
+from tf_transfer.fine_tuning.rates import head_rate_optimizer, layer_decay_optimizer, warmup_cosine
 from tf_transfer.fine_tuning.recompiling import compile_like, compile_with, optimizer_like
 from tf_transfer.fine_tuning.unfreezing import unfreeze_backbone
 from tf_transfer.parameter_efficient.method import ParameterEfficient
@@ -36,6 +36,7 @@ class Plan:
     layer_decay: float | None
     batch_norm: str
     features_cache: object
+    head_factor: float | None = None
     stop_after: int | None = None
 
 
@@ -126,6 +127,7 @@ class Phases:
             plan.epochs,
             plan.fine_tuning_rate,
             decay=plan.layer_decay,
+            head_factor=plan.head_factor,
             stop_after=plan.stop_after,
             further=self._regularization(),
         )
@@ -176,17 +178,13 @@ class Phases:
         *,
         cached=False,
         decay=None,
+        head_factor=None,
         stop_after=None,
         further=(),
     ):
         steps = None if cached else self.steps
         schedule = self._schedules(steps or _num_batches(train), num_epochs)
-        if decay is None:
-            optimizer = optimizer_like(self.model, schedule(learning_rate), self.kind)
-        else:
-            optimizer = layer_decay_optimizer(
-                self.model, lambda rate: optimizer_like(self.model, schedule(rate), self.kind), learning_rate, decay
-            )
+        optimizer = self._optimizer(schedule, learning_rate, decay, head_factor)
         compile_with(model, optimizer)
         self._announce(name, stop_after or num_epochs, learning_rate, cached)
         best = self._best_weights(model, validation)
@@ -214,6 +212,16 @@ class Phases:
             best_epoch=best.best_epoch if best else None,
         )
         self.history.add(phase, fitted.history)
+
+    def _optimizer(self, schedule, learning_rate, decay, head_factor):
+        def make(rate):
+            return optimizer_like(self.model, schedule(rate), self.kind)
+
+        if decay is not None:
+            return layer_decay_optimizer(self.model, make, learning_rate, decay)
+        if head_factor is not None:
+            return head_rate_optimizer(self.model, make, learning_rate, head_factor)
+        return make(learning_rate)
 
     def _order(self):
         """Returns a function that makes the stream of indices that a shuffled stream of the examples follows."""

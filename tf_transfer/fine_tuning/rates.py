@@ -71,3 +71,35 @@ def layer_decay_optimizer(model, make_optimizer, learning_rate, decay):
             optimizers[pattern] = make_optimizer(learning_rate * decay ** (len(optimizers) + 1))
     choice = keras.optimizers.OptimizerMap(make_optimizer(learning_rate), optimizers)
     return keras.optimizers.MultiOptimizer(choice)
+
+
+def head_rate_optimizer(model, make_optimizer, learning_rate, factor):
+    """Returns an optimizer that has a larger rate for what is not the backbone: the head, which is new.
+
+    Args:
+        model: A `keras.Model` with a backbone, its `trainable` flags set.
+        make_optimizer: Function from a rate to a new optimizer.
+        learning_rate: Float, rate of the backbone.
+        factor: Float of at least 1; the head has `learning_rate * factor`.
+
+    Returns:
+        A `keras.optimizers.MultiOptimizer`, or a plain one when nothing of the backbone trains.
+
+    Example:
+
+    >>> model = tft.ImageClassifier(num_classes=2, weights=None, input_shape=(32, 32, 3), trainable=True,
+    ...                             backbone_options={"alpha": 0.35}).build()
+    >>> optimizer = tft.fine_tuning.head_rate_optimizer(model, keras.optimizers.SGD, 0.01, factor=10)
+    >>> sorted(round(float(each.learning_rate), 3) for each in optimizer.optimizers)
+    [0.01, 0.1]
+
+    Reference:
+        Ganin et al., 2016, https://arxiv.org/abs/1505.07818; Long et al., 2015, https://arxiv.org/abs/1502.02791
+    """
+    paths = [variable.path for variable in find_backbone(model).trainable_variables]
+    head = make_optimizer(learning_rate * factor)
+    if not paths:
+        return head
+    pattern = "|".join(re.escape(path) for path in paths)
+    choice = keras.optimizers.OptimizerMap(head, {pattern: make_optimizer(learning_rate)})
+    return keras.optimizers.MultiOptimizer(choice)

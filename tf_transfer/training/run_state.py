@@ -1,5 +1,6 @@
 """The state of a run of several trainings, so that one that was stopped goes on and ends as it would have."""
 
+import copy
 import json
 import os
 import shutil
@@ -55,7 +56,17 @@ class RunState:
         self.folder = None if folder is None else os.fspath(folder)
         self.settings, self.verbose = settings or {}, verbose
         self.chief = chief
-        self._lock = None
+        self._lock, self._prefix = None, ""
+
+    def part(self, name):
+        """Returns a `RunState` for a part of this run, whose trainings may have the names of those of other parts.
+
+        Args:
+            name: String, of the part among those of the run.
+        """
+        part = copy.copy(self)
+        part._prefix = f"{self._prefix}{name} "
+        return part
 
     def __enter__(self):
         if self.folder is not None and self.chief:
@@ -88,6 +99,7 @@ class RunState:
         # Several workers draw the same by their seeds, and would have to wait for each other here.
         if self.folder is None or is_multi_worker(model.distribute_strategy):
             return
+        name = self._prefix + name
         states, weights, seeds = random_states(model), self._path(_WEIGHTS, name), self._path(_SEEDS, name)
         if os.path.exists(seeds):
             model.load_weights(weights)
@@ -113,7 +125,8 @@ class RunState:
         """
         callbacks, done = list(callbacks), 0
         if self.folder is not None:
-            resume = ResumeTraining(os.path.join(self.folder, name), callbacks, keep=True, verbose=self.verbose)
+            place = os.path.join(self.folder, self._prefix + name)
+            resume = ResumeTraining(place, callbacks, keep=True, verbose=self.verbose)
             done = resume.epochs_done
             callbacks.append(resume)
         if model.distribute_strategy.num_replicas_in_sync == 1:
