@@ -40,6 +40,7 @@ _HOME = {
     "load_backbone": "backbones",
     "blocks": "backbones",
     "set_trainable": "backbones",
+    "AudioClassifier": "builders",
     "ImageClassifier": "builders",
     "ImageRegressor": "builders",
     "TabularClassifier": "builders",

@@ -17,6 +17,28 @@ def _(names):
     assert names("no such network") == []
 
 
+@row("backbones.load_audio_backbone")
+def _(load_audio_backbone):
+    options = {"num_samples": 4000, "log_mel_options": {"num_mel_bins": 20}}
+    backbone = load_audio_backbone("small_conv", None, 8000, pooling=None, seed=1, filters=(8, 16), **options)
+    assert backbone.output_shape == (None, 5, 12, 16)
+    again = load_audio_backbone("small_conv", None, 8000, pooling=None, seed=1, filters=(8, 16), **options)
+    assert np.array_equal(backbone.get_weights()[0], again.get_weights()[0])
+    check_refuses(lambda: load_audio_backbone("small_con"), "Did you mean 'small_conv'?")
+    check_refuses(lambda: load_audio_backbone("hub:somewhere", "imagenet"), "has its own weights")
+    check_refuses(lambda: load_audio_backbone(filters=(8, 9), **options), "multiples of 8")
+
+
+@row("backbones.log_mel")
+def _(log_mel):
+    waves = np.zeros((2, 800), "float32")
+    assert np.allclose(log_mel(waves, 8000, normalization=None), -60.0), "silence"
+    check_refuses(lambda: log_mel(waves, 8000, max_frequency=5000.0), "from 0 to 4000", "max_frequency=5000.0")
+    check_refuses(lambda: log_mel(waves, 8000, frame_seconds=0.2), "800", "Received: frames of 1600")
+    check_refuses(lambda: log_mel(waves, 8000, normalization="exampel"), "`normalization`")
+    check_refuses(lambda: log_mel(waves[0], 8000), "(batch, num_samples)")
+
+
 @row("backbones.load_backbone")
 def _(load_backbone):
     check_refuses(lambda: load_backbone("mobilenet_v22"), "Unknown backbone", "Did you mean 'mobilenet_v2'?")

@@ -11,7 +11,7 @@ import tf_transfer as tft
 import contracts
 from contract_parts import check_refuses, check_saves
 from contract_registry import row
-from contract_toys import backbone_file, classifier, images
+from contract_toys import audio_module, backbone_file, classifier, images
 
 
 @row("builders.ImageClassifier")
@@ -30,6 +30,27 @@ def _(image_classifier):
     check_refuses(lambda: image_classifier(num_classes=3, class_names=["a"]), "`class_names`", "3")
     check_refuses(lambda: image_classifier(num_classes=3, dropout=1.0), "`dropout`")
     check_refuses(lambda: image_classifier(num_classes=3, augmentation="standrd"), "Did you mean 'standard'?")
+
+
+@row("builders.AudioBuilder", example_in="builders.AudioClassifier")
+def _(audio_builder):
+    check_refuses(lambda: audio_builder(seconds=0), "`seconds`", "above 0")
+    check_refuses(lambda: audio_builder(augmentation="standrd"), "Did you mean 'standard'?")
+    assert audio_builder().trainable and not audio_builder(backbone="hub:somewhere").trainable
+
+
+@row("builders.AudioClassifier")
+def _(audio_classifier):
+    options = {"sample_rate": 4000, "seconds": 0.25, "num_mel_bins": 16, "normalization": [-20.0, 10.0], "seed": 1}
+    options |= {"backbone_options": {"filters": [8, 16]}, "frame_seconds": 0.02, "pooling": "max", "dropout": 0.1}
+    waves = np.random.default_rng(0).normal(size=(8, 1000)).astype("float32")
+    builder = audio_classifier(num_classes=3, hidden_units=[5], max_frequency=1800.0, **options)
+    contracts.check_builder(builder, waves, np.arange(8) % 3, "waveform", "scores")
+    module = audio_classifier(
+        num_classes=3, backbone=f"hub:{audio_module()}", backbone_options={"output_key": 1}, seconds=0.01
+    )
+    contracts.check_builder(module, waves[:, :160], np.arange(8) % 3, "waveform", "scores", keras_only=False)
+    check_refuses(lambda: audio_classifier(num_classes=3, backbone="small").build(), "Did you mean 'small_conv'?")
 
 
 @row("builders.ImageRegressor")

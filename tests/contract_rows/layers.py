@@ -8,7 +8,7 @@ import numpy as np
 import contracts
 from contract_parts import check_refuses
 from contract_registry import row
-from contract_toys import folder, hub_module
+from contract_toys import audio_module, folder, hub_module
 
 
 @row("layers.HubLayer")
@@ -18,6 +18,14 @@ def _(hub_layer):
     contracts.check_layer(functools.partial(hub_layer, handle=hub_module(), trainable=False), x)
     check_refuses(lambda: hub_layer("no/such/folder"), "no/such/folder")
     check_refuses(lambda: hub_layer(hub_module(), dtype="float16"), "dtype")
+
+
+@row("layers.HubAudioLayer")
+def _(hub_audio_layer):
+    x = np.random.default_rng(2).normal(size=(6, 64)).astype("float32")
+    contracts.check_layer(functools.partial(hub_audio_layer, handle=audio_module(), output_key=1, trainable=True), x)
+    check_refuses(lambda: hub_audio_layer(audio_module(), output_key=7)(x), "`output_key`", "[0, 1]")
+    check_refuses(lambda: hub_audio_layer(audio_module())(x), "several outputs, [0, 1]")
 
 
 @row("layers.GradientReversal")

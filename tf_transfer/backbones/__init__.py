@@ -1,7 +1,9 @@
 """Pretrained networks: raw images or texts in, features out."""
 
+from tf_transfer.backbones.audio import load_audio_backbone
 from tf_transfer.backbones.blocks import block_layers, blocks, find_backbone
 from tf_transfer.backbones.loading import load_backbone, names
+from tf_transfer.backbones.log_mel import log_mel
 from tf_transfer.backbones.preprocessing import preprocess
 from tf_transfer.backbones.reinitializing import reinitialize
 from tf_transfer.backbones.reusable import export_reusable, shipped
@@ -20,8 +22,10 @@ __all__ = [
     "count_trainable",
     "export_reusable",
     "find_backbone",
+    "load_audio_backbone",
     "load_backbone",
     "load_text_backbone",
+    "log_mel",
     "names",
     "open_saved_model",
     "preprocess",

@@ -65,11 +65,17 @@ def find_backbone(model):
         raise ValueError(f"`model` must be a `keras.Model`. Received: {model!r}.")
     if isinstance(model, HubLayer):
         return model
-    nested = [layer for layer in model.layers if isinstance(layer, keras.Model | HubLayer) and layer.weights]
+    nested = [layer for layer in model.layers if isinstance(layer, keras.Model | HubLayer)]
+    # A Hub module that lists no variables is a backbone all the same, when there is no other.
+    nested = [layer for layer in nested if layer.weights] or [layer for layer in nested if _holds_module(layer)]
     if len(nested) == 1:
         return nested[0]
     half = model.count_params() / 2
     return next((layer for layer in nested if layer.count_params() > half), model)
+
+
+def _holds_module(layer):
+    return any(isinstance(part, HubLayer) for part in layer._flatten_layers())
 
 
 def blocks(model):

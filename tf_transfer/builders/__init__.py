@@ -1,5 +1,6 @@
 """Builders: frozen sets of choices, each with a `build()` that returns a compiled Keras model."""
 
+from tf_transfer.builders.audio import AudioBuilder, AudioClassifier
 from tf_transfer.builders.backbone_builder import BackboneBuilder
 from tf_transfer.builders.base import Builder
 from tf_transfer.builders.heads import classification_head, regression_head
@@ -14,6 +15,8 @@ from tf_transfer.builders.text import TextBuilder, TextClassifier, TextRegressor
 from tf_transfer.builders.text_encoder import TextEncoder
 
 __all__ = [
+    "AudioBuilder",
+    "AudioClassifier",
     "BackboneBuilder",
     "Builder",
     "ClassificationTask",

@@ -2,6 +2,7 @@
 
 from tf_transfer.layers._hub_handles import resolve_handle
 from tf_transfer.layers.gradient_reversal import GradientReversal
+from tf_transfer.layers.hub_audio import HubAudioLayer
 from tf_transfer.layers.hub_layer import HubLayer
 from tf_transfer.layers.hub_saving import load_model
 from tf_transfer.layers.keras_files import save_model
@@ -12,6 +13,7 @@ from tf_transfer.layers.stochastic_normalization import StochasticNormalization
 __all__ = [
     "GaussianKernelFeatures",
     "GradientReversal",
+    "HubAudioLayer",
     "HubLayer",
     "NearestPointShift",
     "SpecAugment",
