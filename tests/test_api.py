@@ -234,6 +234,7 @@ ROOMS = {
         "hold_out",
         "image_files",
         "match_labels",
+        "mix_tasks",
         "mixes_labels",
         "pair_domains",
         "preview",

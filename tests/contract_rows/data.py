@@ -197,3 +197,11 @@ def _(word_vectors):
 @row("data.read_word_vectors")
 def _(read_word_vectors):
     check_refuses(lambda: read_word_vectors("no_such.txt"), "no file of word vectors", "no_such.txt")
+
+
+@row("data.mix_tasks")
+def _(mix_tasks):
+    check_refuses(lambda: mix_tasks([]), "`datasets`", "dict")
+    x, y = np.zeros((4, 2)), np.arange(4)
+    ((_, labels),) = mix_tasks({"a": (x, y), "b": (x, y / 2)}, batch_size=8, shuffle=False)
+    assert labels["a"].numpy().tolist() == [0, -1, 1, -1, 2, -1, 3, -1] and np.isnan(labels["b"]).sum() == 4

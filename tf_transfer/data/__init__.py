@@ -17,6 +17,7 @@ from tf_transfer.data.streams import as_dataset
 from tf_transfer.data.table_alignment import AlignedTables, align_tables
 from tf_transfer.data.table_columns import column_kinds, table_columns
 from tf_transfer.data.tables import Table, read_table
+from tf_transfer.data.task_mixing import mix_tasks
 from tf_transfer.data.text_files import LabelledText, read_text
 from tf_transfer.data.unlabeled_images import UnlabeledImages
 from tf_transfer.data.word_vectors import WordVectors, read_word_vectors
@@ -47,6 +48,7 @@ __all__ = [
     "hold_out",
     "image_files",
     "match_labels",
+    "mix_tasks",
     "mixes_labels",
     "pair_domains",
     "preview",

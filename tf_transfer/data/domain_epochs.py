@@ -111,12 +111,12 @@ def _trim(batches, streams, ending, size):
 def _conformer(streams, sizes):
     """Returns a function that gives the batches of all streams one kind and the same parts, each x, y and weight."""
     *sources, target = streams
-    x = _common(streams, [stream.spec[0] for stream in streams], "x")
-    y = _common(sources, [source.spec[1] for source in sources], "y")
+    x = common_spec(streams, [stream.spec[0] for stream in streams], "x")
+    y = common_spec(sources, [source.spec[1] for source in sources], "y")
     weighted = any(len(source.spec) == 3 for source in sources)
     one = tf.TensorSpec((), tf.float32)
     weights = [tf.TensorSpec(source.spec[2].shape, tf.float32) if len(source.spec) == 3 else one for source in sources]
-    parts = (x, y, _common(sources, weights, "sample_weight")) if weighted else (x, y)
+    parts = (x, y, common_spec(sources, weights, "sample_weight")) if weighted else (x, y)
 
     def conform(batches):
         ones = [tf.ones(tf.shape(tf.nest.flatten(batch[0])[0])[:1]) for batch in batches]
@@ -140,7 +140,7 @@ def _join(batches, named):
     Those that have names take turns, so that each replica of a strategy gets some of all.
     """
     *sources, target = batches
-    order = _in_turn(sources) if named else None
+    order = in_turn(sources) if named else None
 
     def concatenate(*leaves):
         joined = tf.concat(leaves, axis=0) if len(leaves) > 1 else leaves[0]
@@ -154,7 +154,7 @@ def _join(batches, named):
     return inputs, *rest
 
 
-def _in_turn(sources):
+def in_turn(sources):
     """Returns the order in which examples of the sources, joined one after the other, take turns."""
     firsts = [tf.nest.flatten(source)[0] for source in sources]
     sizes = [first.shape[0] if first.shape[0] is not None else tf.shape(first)[0] for first in firsts]
@@ -162,7 +162,7 @@ def _in_turn(sources):
     return tf.argsort(tf.concat(places, axis=0))
 
 
-def _common(streams, specs, what):
+def common_spec(streams, specs, what):
     """Returns the specification that holds the examples of all streams."""
     first = specs[0]
     for stream, spec in zip(streams[1:], specs[1:], strict=True):
