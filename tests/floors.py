@@ -26,6 +26,7 @@ FLOORS = {
     "fine_tuning": 5,
     "adaptation": 5,
     "distillation": 5,
+    "pretraining": 5,
     "multi_task": 5,
     "few_shot": 5,
     "semi_supervised": 5,

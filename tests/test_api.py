@@ -67,6 +67,7 @@ TOP = [
     "fine_tune",
     "load_backbone",
     "load_model",
+    "pretrain_text",
     "save_model",
     "set_trainable",
     "two_stage",
@@ -334,6 +335,7 @@ ROOMS = {
         "ScaleAndShift",
         "as_parameter_efficient",
     ],
+    "pretraining": ["pretrain_text"],
     "regularizers": [
         "BSS",
         "CoTuning",

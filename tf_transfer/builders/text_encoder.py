@@ -48,7 +48,7 @@ class TextEncoder(Builder):
         dropout: Float in [0, 1), inside the network. Defaults to 0.1.
         word_vectors: Path of word vectors in the text format of GloVe or fastText, with which the first layer starts,
             or None. Defaults to None.
-        seed: Integer or None, of the initial weights. Defaults to None.
+        seed: Integer or None, of the initial weights and the dropout. Defaults to None.
 
     Raises:
         ValueError: For a field that can't be, before anything is built.
@@ -145,13 +145,15 @@ class TextEncoder(Builder):
         x = text_blocks.embed(ids, num_words, self.dim, word_dim or self.dim)
         if self.architecture == "transformer":
             x = text_blocks.add_places(x, ids)
-        x = text_blocks.normalize(x, self.dropout)
+        x = text_blocks.normalize(x, self.dropout, self.seed)
         for number in range(1, self.num_blocks + 1 if self.architecture != "mean" else 1):
-            name = f"block_{number}"
+            # Its own seed, so that no two blocks drop the same.
+            seed = None if self.seed is None else self.seed + number
+            options = {"dropout": self.dropout, "causal": self.causal, "seed": seed}
             if self.architecture == "transformer":
-                x = text_blocks.transformer_block(x, mask, name, self.num_heads, self.dropout, self.causal)
+                x = text_blocks.transformer_block(x, mask, f"block_{number}", self.num_heads, **options)
             else:
-                x = text_blocks.convolution_block(x, mask, name, self.kernel_size, self.dropout, self.causal)
+                x = text_blocks.convolution_block(x, mask, f"block_{number}", self.kernel_size, **options)
         if self.architecture != "mean":
             x = keras.layers.LayerNormalization(epsilon=1e-6, name="top_norm")(x)
         return text_blocks.pool(x, mask, self.pooling)
