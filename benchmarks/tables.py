@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from common import RESULTS, Results
-from rendered import adaptation, fine_tuning, running
+from rendered import adaptation, fine_tuning, other_inputs, running
 
 DOCUMENTS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
 
@@ -30,6 +30,7 @@ TABLES = {
         adaptation.speakers,
         adaptation.wine_quality,
         adaptation.amazon_text,
+        other_inputs.table_transfer,
         fine_tuning.few_labels,
         fine_tuning.tuning,
         running.distribution,

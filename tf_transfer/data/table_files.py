@@ -7,7 +7,7 @@ import numpy as np
 
 from tf_transfer.data.delimited import Rows, read_rows
 
-MISSING = ("?", "na", "n/a", "nan", "null", "none", "-")
+MISSING = ("?", "na", "n/a", "nan", "null")
 _MOSTLY = 0.9
 _PARQUET = (".parquet", ".pq")
 

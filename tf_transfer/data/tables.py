@@ -103,7 +103,7 @@ def read_table(
             them. Defaults to those that are there, sorted, numbers by value.
         separator: String between the values. Defaults to the one of ",", ";", tab and "|" that fits the first line.
         missing: Sequence of strings in lower case that stand for no value, besides "". Defaults to "?", "na", "n/a",
-            "nan", "null", "none" and "-".
+            "nan" and "null".
         verbose: Boolean, whether to print what was found. Defaults to True.
 
     Returns:

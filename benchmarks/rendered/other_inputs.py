@@ -1,0 +1,19 @@
+"""Tables of inputs that are no images."""
+
+from rendered.parts import pivot, with_mean
+
+_FIGURES = {
+    "accuracy": "Accuracy, %:",
+    "balanced_accuracy": "Mean of both classes' recall, %:",
+    "auc": "Area under the ROC curve, %:",
+}
+
+
+def table_transfer(rows):
+    """A table a figure; one line a method, those without labels of the target first."""
+    first = tuple(dict.fromkeys(row["method"] for row in rows if "source only" in row["method"]))
+    tables = []
+    for figure, caption in _FIGURES.items():
+        named = [{**row, "accuracy": row[figure]} for row in rows]
+        tables.append(f"{caption}\n\n{pivot(with_mean(named, 'target'), 'method', 'target', first)}")
+    return "\n\n".join(tables)
