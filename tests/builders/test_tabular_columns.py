@@ -169,3 +169,11 @@ def test_adaptation_and_distillation_take_strings_and_gaps(tmp_path):
     student.save(tmp_path / "student.keras")
     again = tft.load_model(tmp_path / "student.keras").deployable()
     np.testing.assert_allclose(again.predict(inputs, verbose=0), student.predict(inputs, verbose=0), rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_table_of_one_column_goes_through_fine_tuning():
+    builder = tft.TabularClassifier(columns=["age"], num_classes=2, hidden_units=[2], seed=0).adapt(TABLE)
+    data = builder.inputs(TABLE), SICK
+    history = tft.fine_tune(builder.build(), data, data, freeze_epochs=0, epochs=1, verbose=0)
+    assert np.isfinite(history.history["val_loss"]).all()

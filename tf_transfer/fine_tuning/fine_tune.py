@@ -276,7 +276,8 @@ def _check_regularizers(model, regularizer, epochs):
 
 def _prepare(model, data, batch_size, *, shuffle=False, seed=None):
     """Returns batches with labels as the model's loss wants them."""
-    single = len(model.inputs) == 1
+    # A table of one column comes as a dict, too.
+    single = len(model.inputs) == 1 and not isinstance(model.input, dict)
     shape = tuple(model.inputs[0].shape[1:]) if single else None
     one_hot = _one_hot(model.loss)
     num_classes = None if one_hot is None else model.output_shape[-1]
