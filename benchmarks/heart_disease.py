@@ -91,7 +91,10 @@ def adapted(method, sources, x_target, seed):
 
 
 def figures(model, x, y):
-    scores = model.predict(x, verbose=0, batch_size=512)[:, 1]
+    return measures(model.predict(x, verbose=0, batch_size=512)[:, 1], y)
+
+
+def measures(scores, y):
     return {
         "accuracy": round(float(np.mean((scores > 0.5) == y)), 4),
         "balanced_accuracy": round(float(balanced_accuracy_score(y, scores > 0.5)), 4),

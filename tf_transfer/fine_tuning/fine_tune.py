@@ -1,6 +1,5 @@
 """Two-phase fine-tuning: the head on frozen features, then the backbone with care."""
 
-import contextlib
 import dataclasses
 import functools
 
@@ -11,14 +10,13 @@ import tensorflow as tf
 from tf_transfer import _checks
 from tf_transfer.backbones import find_backbone
 from tf_transfer.data import ClassFolder, LabelledText, as_dataset, hold_out, match_labels
-from tf_transfer.distribution import is_chief
 from tf_transfer.fine_tuning.gradual_unfreezing import GradualUnfreezing
 from tf_transfer.fine_tuning.phases import Phases, Plan
 from tf_transfer.fine_tuning.recompiling import base_optimizer, compile_with, optimizer_like
+from tf_transfer.fine_tuning.resuming import state_of
 from tf_transfer.fine_tuning.unfreezing import default_rate, unfreeze_backbone, what_to_unfreeze
 from tf_transfer.regularizers import StochNorm, as_regularizers
 from tf_transfer.regularizers.stoch_norm import check_norms_train
-from tf_transfer.training import RunState
 
 
 def fine_tune(
@@ -180,15 +178,11 @@ def fine_tune(
 
 def _state_of(resume, model, plan, seed, batch_size, steps_per_epoch, verbose):
     """Returns a context with the `RunState` of this run, or of the one that it is a part of."""
-    if isinstance(resume, RunState):
-        return contextlib.nullcontext(resume)
-    if resume is not None and seed is None:
-        raise ValueError("`resume` needs a `seed`: without one the examples come in other orders when the run goes on.")
     names = ["freeze_epochs", "epochs", "learning_rate", "fine_tuning_rate", "layer_decay", "head_factor", "batch_norm"]
     settings = {name: getattr(plan, name) for name in names}
     settings |= {"seed": seed, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch}
     settings["unfreeze"] = str(plan.unfreeze)
-    return RunState(resume, settings, verbose=int(bool(verbose)), chief=is_chief(model.distribute_strategy))
+    return state_of(resume, settings, seed=seed, model=model, verbose=verbose)
 
 
 def _choose_then_train(search, final, plan):

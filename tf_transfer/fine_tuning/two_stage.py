@@ -1,6 +1,5 @@
 """From a source to a target in one call: a model is trained on the first, and carried over to the second."""
 
-import contextlib
 import dataclasses
 
 import keras
@@ -8,12 +7,14 @@ import keras
 from tf_transfer import _checks
 from tf_transfer.backbones import find_backbone
 from tf_transfer.builders import Builder
-from tf_transfer.distribution import is_chief
 from tf_transfer.fine_tuning.fine_tune import fine_tune
 from tf_transfer.fine_tuning.history import FineTuningHistory
 from tf_transfer.fine_tuning.recompiling import compile_with, optimizer_like
+from tf_transfer.fine_tuning.resuming import state_of
 from tf_transfer.parameter_efficient.method import ParameterEfficient
-from tf_transfer.training import RunState
+
+# The first stage trains all there is, and goes on to its end.
+_WHOLE = {"freeze_epochs": 0, "unfreeze": True, "batch_norm": "trainable", "regularizer": (), "validation_split": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,46 +124,24 @@ def two_stage(
     settings |= {"batch_size": batch_size, "arguments": {name: str(value) for name, value in sorted(arguments.items())}}
     source_model, model = source_builder.build(), builder.build()
     _check_same(source_model, model, keep_head)
-    shared = {"batch_size": batch_size, "seed": seed, "verbose": verbose}
     history = FineTuningHistory()
-    with _state(resume, settings, seed, verbose, model) as state:
-        _say(verbose, f"Source: {type(source_builder).__name__}, {source_epochs} epochs.")
-        compile_with(source_model, optimizer_like(source_model, source_rate, kind))
-        fitted = fine_tune(
-            source_model,
-            source,
-            source_validation,
-            freeze_epochs=0,
-            epochs=source_epochs,
-            fine_tuning_rate=source_rate,
-            unfreeze=True,
-            batch_norm="trainable",
-            regularizer=(),
-            validation_split=0,
-            resume=state.part("source"),
-            **shared,
-        )
-        _append(history, fitted, "source")
-        _say(verbose, f"Target: {'the same' if keep_head else 'a new'} head, {epochs} epochs.")
-        carried = model if keep_head else find_backbone(model)
-        carried.set_weights((source_model if keep_head else find_backbone(source_model)).get_weights())
-        compile_with(model, optimizer_like(model, learning_rate, kind))
-        second = {"freeze_epochs": 0, "unfreeze": _unfreeze(builder), **arguments}
-        fitted = fine_tune(
-            model,
-            target,
-            validation_data,
-            epochs=epochs,
-            learning_rate=learning_rate * head_factor,
-            fine_tuning_rate=learning_rate,
-            head_factor=head_factor,
-            callbacks=callbacks,
-            resume=state.part("target"),
-            **second,
-            **shared,
-        )
-        _append(history, fitted, "target")
-    history.search = fitted.search
+    with state_of(resume, settings, seed=seed, model=model, verbose=verbose) as state:
+
+        def stage(name, *data, **options):
+            shared = {"batch_size": batch_size, "seed": seed, "verbose": verbose, "resume": state.part(name)}
+            compile_with(data[0], optimizer_like(data[0], options["fine_tuning_rate"], kind))
+            fitted = fine_tune(*data, **options, **shared)
+            _append(history, fitted, name)
+            history.search = fitted.search
+
+        _say(verbose, f"Source: {source_epochs} epochs of {source_model.name}.")
+        options = {"epochs": source_epochs, "fine_tuning_rate": source_rate}
+        stage("source", source_model, source, source_validation, **_WHOLE, **options)
+        _say(verbose, f"Target: {epochs} epochs of {model.name}, with {'the same' if keep_head else 'a new'} head.")
+        _carry_over(source_model, model, keep_head)
+        options = {"epochs": epochs, "fine_tuning_rate": learning_rate, "learning_rate": learning_rate * head_factor}
+        options |= {"freeze_epochs": 0, "unfreeze": _unfreeze(builder), "head_factor": head_factor, **arguments}
+        stage("target", model, target, validation_data, callbacks=callbacks, **options)
     return TwoStageResult(model, source_model, history)
 
 
@@ -195,18 +174,15 @@ def _check_same(source_model, model, keep_head):
             )
 
 
+def _carry_over(source_model, model, keep_head):
+    parts = [source_model, model] if keep_head else [find_backbone(source_model), find_backbone(model)]
+    parts[1].set_weights(parts[0].get_weights())
+
+
 def _unfreeze(builder):
     # A builder that freezes says so of a backbone that came pretrained; this one was trained by the first stage.
     trainable = getattr(builder, "trainable", True)
     return True if trainable is False else trainable
-
-
-def _state(resume, settings, seed, verbose, model):
-    if isinstance(resume, RunState):
-        return contextlib.nullcontext(resume)
-    if resume is not None and seed is None:
-        raise ValueError("`resume` needs a `seed`: without one the examples come in other orders when the run goes on.")
-    return RunState(resume, settings, verbose=int(bool(verbose)), chief=is_chief(model.distribute_strategy))
 
 
 def _append(history, fitted, stage):
