@@ -275,6 +275,7 @@ ROOMS = {
         "NearestPointShift",
         "SpecAugment",
         "StochasticNormalization",
+        "TextPreprocessor",
         "load_model",
         "resolve_handle",
         "save_model",

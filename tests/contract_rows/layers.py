@@ -85,3 +85,13 @@ def _(nearest_point_shift):
     x = np.random.default_rng(0).normal(size=(5, 3)).astype("float32")
     contracts.check_layer(functools.partial(nearest_point_shift, num_points=4), x)
     check_refuses(lambda: nearest_point_shift(0), "`num_points`", "at least 1")
+
+
+@row("layers.TextPreprocessor")
+def _(text_preprocessor):
+    words = keras.layers.TextVectorization(vocabulary=["good", "bad"], output_sequence_length=3)
+    texts = np.array(["good film", "bad", "", "good bad good bad"], object)
+    contracts.check_layer(lambda: text_preprocessor(words), texts)
+    symbols = text_preprocessor(words)(keras.Input((), dtype="string"))
+    assert (symbols.shape, symbols.dtype) == ((None, 3), "int64")
+    check_refuses(lambda: text_preprocessor("bert"), "`preprocessor`", "'bert'")

@@ -7,7 +7,7 @@ import keras
 from tf_transfer import _checks
 from tf_transfer.backbones.loading import model_name
 from tf_transfer.backbones.saved import open_saved_model
-from tf_transfer.layers import HubLayer
+from tf_transfer.layers import HubLayer, TextPreprocessor
 
 SOURCES = ("hub:", "keras_hub:", "file:")
 
@@ -99,7 +99,7 @@ def _keras_hub(preset, text, sequence_length):
         ) from error
     backbone = keras_hub.models.Backbone.from_preset(preset)
     make = keras_hub.models.TextClassifierPreprocessor.from_preset(preset, sequence_length=sequence_length)
-    tokens = make(text)
+    tokens = TextPreprocessor(make, name="tokens")(text)
     features = backbone(tokens)
     mask = tokens.get("padding_mask") if isinstance(tokens, dict) else None
     if isinstance(features, dict):

@@ -9,6 +9,7 @@ from tf_transfer.layers.keras_files import save_model
 from tf_transfer.layers.kernel_features import GaussianKernelFeatures, NearestPointShift
 from tf_transfer.layers.spec_augment import SpecAugment
 from tf_transfer.layers.stochastic_normalization import StochasticNormalization
+from tf_transfer.layers.text_preprocessor import TextPreprocessor
 
 __all__ = [
     "GaussianKernelFeatures",
@@ -18,6 +19,7 @@ __all__ = [
     "NearestPointShift",
     "SpecAugment",
     "StochasticNormalization",
+    "TextPreprocessor",
     "load_model",
     "resolve_handle",
     "save_model",
