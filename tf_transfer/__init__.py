@@ -41,6 +41,8 @@ _HOME = {
     "blocks": "backbones",
     "set_trainable": "backbones",
     "AudioClassifier": "builders",
+    "FeatureFusion": "builders",
+    "FeatureFusionRegressor": "builders",
     "ImageClassifier": "builders",
     "ImageRegressor": "builders",
     "TabularClassifier": "builders",

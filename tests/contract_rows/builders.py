@@ -53,6 +53,40 @@ def _(audio_classifier):
     check_refuses(lambda: audio_classifier(num_classes=3, backbone="small").build(), "Did you mean 'small_conv'?")
 
 
+@row("builders.FusionBuilder", example_in="builders.FeatureFusion")
+def _(fusion_builder):
+    check_refuses(lambda: fusion_builder(branches={}), "`branches`", "at least two")
+
+
+def _two_branches():
+    one = tft.builders.ImageBuilder(backbone=backbone_file(), weights=None, augmentation=None)
+    return {"one": one, "other": dataclasses.replace(one, seed=4, trainable=1)}
+
+
+@row("builders.FeatureFusion")
+def _(feature_fusion):
+    builder = feature_fusion(
+        num_classes=3, branches=_two_branches(), fusion="gated", fusion_units=6, hidden_units=[5], seed=1
+    )
+    contracts.check_builder(builder, images(), np.arange(8) % 3, "image", "scores")
+    check_refuses(lambda: dataclasses.replace(builder, fusion="gatd"), "Did you mean 'gated'?")
+    check_refuses(lambda: dataclasses.replace(builder, inputs={"oter": "photo"}), "Did you mean 'other'?")
+
+
+@row("builders.FeatureFusionRegressor")
+def _(feature_fusion_regressor):
+    contracts.check_builder_fields(feature_fusion_regressor(branches=_two_branches(), fusion="residual"))
+    check_refuses(lambda: feature_fusion_regressor(branches=_two_branches(), num_outputs=0), "`num_outputs`")
+
+
+@row("builders.fuse")
+def _(fuse):
+    features = keras.Input((5,))
+    shapes = [fuse(features, (2, 3), way, 4).shape for way in ("concatenate", "gated", "attention", "residual")]
+    assert shapes == [(None, 5), (None, 4), (None, 4), (None, 2)]
+    check_refuses(lambda: fuse(features, (2, 3), "atention"), "Did you mean 'attention'?")
+
+
 @row("builders.ImageRegressor")
 def _(image_regressor):
     builder = image_regressor(backbone=backbone_file(), weights=None, num_outputs=2, target_mean=4.0, target_std=2.0)

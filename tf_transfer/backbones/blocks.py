@@ -52,7 +52,8 @@ def find_backbone(model):
 
     Returns:
         A `keras.Model` or `HubLayer`. Among several nested models with weights it is the one that holds more
-        than half of the parameters; where none does, `model` itself.
+        than half of the parameters; where none does, `model` itself. So it is where nested models stand side by
+        side and their features are all that comes out, as in the backbone of a `tft.FeatureFusion`.
 
     Example:
 
@@ -65,6 +66,8 @@ def find_backbone(model):
         raise ValueError(f"`model` must be a `keras.Model`. Received: {model!r}.")
     if isinstance(model, HubLayer):
         return model
+    if side_by_side(model):
+        return model
     nested = [layer for layer in model.layers if isinstance(layer, keras.Model | HubLayer)]
     # A Hub module that lists no variables is a backbone all the same, when there is no other.
     nested = [layer for layer in nested if layer.weights] or [layer for layer in nested if _holds_module(layer)]
@@ -72,6 +75,29 @@ def find_backbone(model):
         return nested[0]
     half = model.count_params() / 2
     return next((layer for layer in nested if layer.count_params() > half), model)
+
+
+def side_by_side(model):
+    """Returns the branches of a model that only puts the features of nested models beside each other.
+
+    Args:
+        model: A `keras.Model` or `HubLayer`.
+
+    Returns:
+        Dict of name to nested `keras.Model` or `HubLayer`, in the order of their features; empty for any other model.
+    """
+    outputs = getattr(model, "outputs", None) if isinstance(model, keras.Model) else None
+    if not outputs or len(outputs) != 1 or not hasattr(model, "_nodes_by_depth"):
+        return {}
+    last = next((layer for layer in model.layers if isinstance(layer, keras.layers.Concatenate)), None)
+    if last is None or model.outputs[0]._keras_history.operation is not last:
+        return {}
+    own = {id(node) for nodes in model._nodes_by_depth.values() for node in nodes}
+    (call,) = [node for node in last._inbound_nodes if id(node) in own]
+    parts = [tensor._keras_history.operation for tensor in call.input_tensors]
+    if not all(isinstance(part, keras.Model | HubLayer) for part in parts):
+        return {}
+    return {part.name: part for part in parts}
 
 
 def _holds_module(layer):
@@ -119,6 +145,8 @@ def block_layers(model):
     backbone = _innermost(model)
     if isinstance(backbone, HubLayer):
         return {backbone.name: [backbone]}
+    if branches := side_by_side(backbone):
+        return _with_names(branches, block_layers)
     grouped = {}
     for layer, name in zip(backbone.layers, _block_names(backbone.layers), strict=True):
         if layer.weights:
@@ -144,6 +172,8 @@ def block_ends(model):
     backbone = _innermost(model)
     if isinstance(backbone, HubLayer):
         return {backbone.name: backbone}
+    if branches := side_by_side(backbone):
+        return _with_names(branches, block_ends)
     # Zeros around feature maps are for the convolution of the next block.
     ends = {
         name: layer
@@ -151,6 +181,10 @@ def block_ends(model):
         if not isinstance(layer, _PADDINGS)
     }
     return {name: ends[name] for name in block_layers(model)}
+
+
+def _with_names(branches, look):
+    return {f"{name}/{block}": found for name, branch in branches.items() for block, found in look(branch).items()}
 
 
 def _innermost(model):

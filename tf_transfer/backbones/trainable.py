@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 
 from tf_transfer import _checks
-from tf_transfer.backbones.blocks import block_layers, find_backbone
+from tf_transfer.backbones.blocks import block_layers, find_backbone, side_by_side
 from tf_transfer.training import refresh_training
 
 
@@ -42,7 +42,9 @@ def set_trainable(model, trainable, *, batch_norm="frozen", verbose=True):
             - a float in (0, 1], that fraction of the blocks, from the top, rounded up;
             - a block's name, from this block up;
             - a list of block names, exactly these;
-            - `"re:..."`, the layers whose name, or whose block's name, the regular expression finds.
+            - `"re:..."`, the layers whose name, or whose block's name, the regular expression finds;
+            - for backbones side by side, as `tft.FeatureFusion` has them, a dict from a branch to any of these. A
+              boolean, a number or a fraction is meant for each branch.
         batch_norm: "frozen" keeps every batch normalisation of the backbone as it was trained, statistics and
             scale; "trainable" lets those in the chosen blocks train and update. A Hub module has its own inside its
             graph, out of reach: they follow the module. Defaults to "frozen".
@@ -104,6 +106,12 @@ def count_trainable(model):
 
 def _choose(backbone, trainable):
     """Returns the layers of the backbone that are to train, as a list without doubles."""
+    branches = side_by_side(backbone)
+    if branches:
+        trainable = _by_branch(branches, trainable)
+    if isinstance(trainable, dict):
+        _known_branches(backbone, branches, trainable)
+        return [layer for name, part in trainable.items() for layer in _choose(branches[name], part)]
     grouped = block_layers(backbone)
     names = list(grouped)
     if isinstance(trainable, bool):
@@ -122,6 +130,24 @@ def _choose(backbone, trainable):
     else:
         picked = names[len(names) - _count_from_top(trainable, names) :]
     return [layer for name in names if name in picked for layer in grouped[name]]
+
+
+def _by_branch(branches, trainable):
+    """Returns what trains in each branch where one says it for all of them, or names a block of one; else as it was."""
+    if isinstance(trainable, bool | int | float):
+        return dict.fromkeys(branches, trainable)
+    name, _, block = trainable.partition("/") if isinstance(trainable, str) else ("", "", "")
+    return {name: block} if name in branches and block else trainable
+
+
+def _known_branches(backbone, branches, trainable):
+    if not branches or not trainable:
+        raise ValueError(
+            f"`trainable` as a dict says what trains in each branch. {backbone.name!r} has the branches "
+            f"{list(branches)}; its blocks are {list(block_layers(backbone))}. Received: trainable={trainable!r}."
+        )
+    for name in trainable:
+        _checks.one_of(name, "branch", branches)
 
 
 def _choose_pattern(grouped, trainable):

@@ -3,6 +3,8 @@
 from tf_transfer.builders.audio import AudioBuilder, AudioClassifier
 from tf_transfer.builders.backbone_builder import BackboneBuilder
 from tf_transfer.builders.base import Builder
+from tf_transfer.builders.fusing import fuse
+from tf_transfer.builders.fusion import FeatureFusion, FeatureFusionRegressor, FusionBuilder
 from tf_transfer.builders.heads import classification_head, regression_head
 from tf_transfer.builders.image import ImageBuilder, ImageClassifier, ImageRegressor
 from tf_transfer.builders.multi_task import MultiTask
@@ -21,6 +23,9 @@ __all__ = [
     "Builder",
     "ClassificationTask",
     "ClassifierFields",
+    "FeatureFusion",
+    "FeatureFusionRegressor",
+    "FusionBuilder",
     "ImageBuilder",
     "ImageClassifier",
     "ImageRegressor",
@@ -36,6 +41,7 @@ __all__ = [
     "TextEncoder",
     "TextRegressor",
     "classification_head",
+    "fuse",
     "one_task",
     "regression_head",
 ]
