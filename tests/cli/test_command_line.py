@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import tf_transfer as tft
-from tf_transfer.cli import adapt_flags, main, train_flags
+from tf_transfer.cli import adapt_flags, main, train_other_flags
 from tf_transfer.cli.config_flags import flag
 from tf_transfer.cli.parser import build_parser
 
@@ -26,8 +26,16 @@ COMMANDS = [
     "demo",
 ]
 CONFIGS = {
-    "train": (tft.workflow.TrainConfig, train_flags.GROUPS),
-    "adapt": (tft.workflow.AdaptConfig, adapt_flags.GROUPS),
+    "train": (
+        [
+            tft.workflow.TrainConfig,
+            tft.workflow.TextTrainConfig,
+            tft.workflow.TableTrainConfig,
+            tft.workflow.AudioTrainConfig,
+        ],
+        train_other_flags.GROUPS,
+    ),
+    "adapt": ([tft.workflow.AdaptConfig], adapt_flags.GROUPS),
 }
 
 
@@ -67,9 +75,9 @@ def test_the_top_lists_every_command_and_the_exit_codes(capsys):
 
 @pytest.mark.parametrize("command", CONFIGS)
 def test_flags_and_fields_are_the_same_names(command):
-    config, groups = CONFIGS[command]
+    configs, groups = CONFIGS[command]
     described = [name for _, names in groups.values() for name in names]
-    assert sorted(described) == sorted(config.fields())
+    assert sorted(described) == sorted({name for config in configs for name in config.fields()})
 
 
 @pytest.mark.parametrize("command", CONFIGS)
@@ -81,7 +89,10 @@ def test_a_field_without_a_description_still_has_its_flag(command, monkeypatch, 
 @pytest.mark.parametrize("command", CONFIGS)
 def test_defaults_in_the_help_are_those_of_the_code(command, capsys, monkeypatch):
     text = " ".join(help_of(command, capsys, monkeypatch).split())
-    for name, field in CONFIGS[command][0].fields().items():
+    fields = {}
+    for config in CONFIGS[command][0]:
+        fields = {**config.fields(), **fields}
+    for name, field in fields.items():
         if isinstance(field.default, int | float | str) and not isinstance(field.default, bool):
             # From the flag's own line to the next flag.
             own = re.search(rf"{flag(name)} [A-Z]\S* (.*?) (--[a-z]|examples:)", text.split("options:")[1]).group(1)
@@ -100,9 +111,11 @@ def test_version(capsys):
     [
         ([], "COMMAND"),
         (["trian"], "invalid choice: 'trian'"),
-        (["train"], "say where the images are: --images DIR"),
+        (["train"], "say what to learn from: --images DIR, --text FILE"),
+        (["train", "--text", "a.csv", "--table", "b.csv"], "Received: --text and --table"),
+        (["train", "--table", "a.csv", "--image-size", "96"], "--table does not go with --image-size"),
         (["train", "--images", "photos", "--epoch", "2"], "unknown: --epoch 2. Did you mean '--epochs'?"),
-        (["predict", "saved_models/flowers"], "IMAGE"),
+        (["predict", "saved_models/flowers"], "INPUT"),
         (["predict", "a", "b", "--format", "xml"], "invalid choice: 'xml'"),
     ],
 )

@@ -16,6 +16,17 @@ def _(evaluate_classifier):
     check_refuses(lambda: evaluate_classifier(logits, (np.ones((2, 4)), [0, 1])), "from_logits=True")
 
 
+@row("analysis.evaluate_regressor")
+def _(evaluate_regressor):
+    two = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    check_refuses(lambda: evaluate_regressor(two, (np.ones((3, 4)), np.ones(3))), "(3, 2) and (3, 1)")
+
+
+@row("analysis.RegressionEvaluation")
+def _(regression_evaluation):
+    check_refuses(lambda: regression_evaluation(np.array([np.nan]), np.ones(1)), "`predictions`", "finite")
+
+
 @row("analysis.ClassifierEvaluation")
 def _(classifier_evaluation):
     check_refuses(lambda: classifier_evaluation(np.eye(3), np.arange(2)), "Received")

@@ -13,6 +13,29 @@ def _(train_config):
     check_refuses(lambda: train_config(images="x", epochs=-1), "`epochs`")
 
 
+@row("workflow.TrainingConfig", example_in="workflow.TrainConfig")
+def _(training_config):
+    check_refuses(lambda: training_config(freeze_epochs=0, epochs=0), "`freeze_epochs` and `epochs`")
+
+
+@row("workflow.TextTrainConfig")
+def _(text_train_config):
+    check_refuses(lambda: text_train_config.from_dict({"text": "x.csv", "image_size": 96}), "'image_size'")
+    check_refuses(lambda: text_train_config(text="x.csv", task="ranking"), "`task`")
+    check_refuses(lambda: text_train_config(text="x.csv", builder={"backbone": "cn"}), "Did you mean 'cnn'?")
+
+
+@row("workflow.TableTrainConfig")
+def _(table_train_config):
+    check_refuses(lambda: table_train_config.from_dict({"table": "x.csv"}), "`target`", "the column to predict")
+    check_refuses(lambda: table_train_config(table="x.csv", target="y", builder={"target_parts": "bias"}), "no field")
+
+
+@row("workflow.AudioTrainConfig")
+def _(audio_train_config):
+    check_refuses(lambda: audio_train_config(audio="x", builder={"sample_rate": 0}), "`sample_rate`")
+
+
 @row("workflow.train")
 def _(train):
     missing = tft.workflow.TrainConfig(images="no/such/folder", builder={"weights": None})

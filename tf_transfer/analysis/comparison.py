@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tf_transfer.analysis.evaluation import evaluate_classifier
 from tf_transfer.analysis.model_comparison import ComparedModel, ModelComparison
+from tf_transfer.builders.taken import taken
 from tf_transfer.data import ImageFolder, as_dataset
 from tf_transfer.distillation.signals import inputs_for
 from tf_transfer.layers import load_model
@@ -90,14 +91,9 @@ def _check(models):
             raise ValueError(f"`models` must name built keras.Models. Received: {name!r}: {model!r}.")
 
 
-def _input_shape(model):
-    inputs = getattr(model, "inputs", None) or []
-    return tuple(inputs[0].shape[1:]) if len(inputs) == 1 else None
-
-
 def _as_taken(data, model, batch_size):
     """Returns data with images of the size that the model takes."""
-    shape = _input_shape(model)
+    shape = taken(model)["input_shape"]
     if shape is None or len(shape) != 3 or None in shape:
         return data
     if isinstance(data, ImageFolder):
@@ -122,7 +118,7 @@ def _check_alike(evaluations):
 
 
 def _one_example(data, model):
-    return next(iter(as_dataset(data, batch_size=1, input_shape=_input_shape(model))))[0]
+    return next(iter(as_dataset(data, batch_size=1, **taken(model))))[0]
 
 
 def _latencies(models, examples):

@@ -1,10 +1,12 @@
-"""Runs a classifier over labelled data and evaluates it."""
+"""Runs a model over labelled data and evaluates it."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_transfer.analysis.classifier_evaluation import ClassifierEvaluation
+from tf_transfer.analysis.regression_evaluation import RegressionEvaluation
+from tf_transfer.builders.taken import taken
 from tf_transfer.data import as_dataset
 from tf_transfer.training.replicas import predict_on_batch
 
@@ -40,22 +42,50 @@ def evaluate_classifier(model, data, class_names=None, *, batch_size=None, from_
     ([0, 1, 1], 0.667)
     """
     class_names = _agreed_names(class_names, model, data)
-    shape = tuple(model.inputs[0].shape[1:]) if len(getattr(model, "inputs", None) or []) == 1 else None
-    dataset = as_dataset(data, batch_size=batch_size, input_shape=shape)
+    outputs, labels = _outputs_and_labels(model, data, batch_size, verbose)
+    return ClassifierEvaluation(_probabilities(outputs, from_logits), labels, class_names)
+
+
+def evaluate_regressor(model, data, *, batch_size=None, verbose=0):
+    """Runs a regressor over examples with known values and says how far off it is.
+
+    Args:
+        model: A `keras.Model` with one output, `(batch, num_outputs)`, in the unit of the targets.
+        data: As in `evaluate_classifier`, with values in place of labels.
+        batch_size: Integer, as in `as_dataset`. Defaults to None.
+        verbose: 0 or 1, whether to show a progress bar. Defaults to 0.
+
+    Returns:
+        A `RegressionEvaluation`.
+
+    Raises:
+        ValueError: When outputs and targets differ in shape, or the data is endless.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Rescaling(2.0)])
+    >>> evaluate_regressor(model, (np.array([[1.0], [2.0]]), np.array([2.0, 5.0]))).mae
+    0.5
+    """
+    outputs, targets = _outputs_and_labels(model, data, batch_size, verbose)
+    return RegressionEvaluation(outputs, targets)
+
+
+def _outputs_and_labels(model, data, batch_size, verbose):
+    """Returns what a model gives for all examples, beside their labels, from one pass."""
+    dataset = as_dataset(data, batch_size=batch_size, **taken(model))
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("The data is endless. Say with `dataset.take(num_batches)` how much of it to evaluate.")
     known = int(dataset.cardinality())
     progress = keras.utils.Progbar(known if known > 0 else None, verbose=verbose)
-    scores, labels = [], []
+    outputs, labels = [], []
     for batch in dataset:
-        scores.append(np.asarray(predict_on_batch(model, batch[0])))
+        outputs.append(np.asarray(predict_on_batch(model, batch[0])))
         labels.append(keras.ops.convert_to_numpy(batch[1]))
         progress.add(1)
-    if not scores:
+    if not outputs:
         raise ValueError("The data is empty: there is nothing to evaluate.")
-    return ClassifierEvaluation(
-        _probabilities(np.concatenate(scores), from_logits), np.concatenate(labels), class_names
-    )
+    return np.concatenate(outputs), np.concatenate(labels)
 
 
 def _agreed_names(given, model, data):

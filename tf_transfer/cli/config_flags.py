@@ -3,25 +3,30 @@
 import argparse
 import dataclasses
 
+from tf_transfer.workflow.run_config import read_fields
+
 
 def add_flags(parser, config_class, groups):
     """Adds --config and a flag for each field to an `argparse` parser; what is not given stays away.
 
     Args:
         parser: `argparse.ArgumentParser`.
-        config_class: `TrainConfig` or another `RunConfig`.
+        config_class: `TrainConfig` or another `RunConfig`, or a sequence of several, whose flags stand side by side.
         groups: Dict of titles to what the group is about and {field: (what to write, what it means)}. A field that is
             missing here has its flag all the same, without a description.
     """
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the names below")
-    fields = config_class.fields()
+    fields, builders = {}, {}
+    for each in config_class if isinstance(config_class, list | tuple) else [config_class]:
+        fields = {**each.fields(), **fields}
+        builders = {**dict.fromkeys(each.fields(), each.builder_class.__name__), **builders}
     for title, (description, flags) in groups.items():
         group = parser.add_argument_group(title, description)
         for name, (metavar, text) in flags.items():
             field = fields.pop(name)
             _add_flag(group, field, metavar, text + _default(field, text))
     for field in fields.values():
-        _add_flag(parser, field, "VALUE", f"as in tft.{config_class.builder_class.__name__}{_default(field, '')}")
+        _add_flag(parser, field, "VALUE", f"as in tft.{builders[field.name]}{_default(field, '')}")
 
 
 def flag(name):
@@ -36,15 +41,34 @@ def read(arguments, config_class, request):
 
     Args:
         arguments: What the parser of `add_flags` returned.
-        config_class: `TrainConfig` or another `RunConfig`.
+        config_class: `TrainConfig` or another `RunConfig`, or a sequence of several, of which the one is meant whose
+            first required name is given.
         request: String, asks for what is required, such as "say where the images are: --images DIR".
     """
+    if isinstance(config_class, list | tuple):
+        config_class = _meant(arguments, config_class, request)
     flags = {name: value for name, value in vars(arguments).items() if name in config_class.fields()}
     if arguments.config is not None:
         return config_class.from_yaml(arguments.config, **flags)
     if not config_class.required.keys() <= flags.keys():
         arguments.usage_error(f"{request} (or --config FILE)")
     return config_class.from_dict(flags)
+
+
+def _meant(arguments, classes, request):
+    """Returns the one of several configurations whose first required name is given, by a flag or in the file."""
+    given = {name for each in classes for name in vars(arguments) if name in each.fields()}
+    in_file = {} if arguments.config is None else read_fields(arguments.config)
+    about = {next(iter(each.required)): each for each in classes}
+    meant = [name for name in about if name in given] or [name for name in about if name in in_file]
+    if len(meant) != 1:
+        received = f". Received: {' and '.join(map(flag, meant))}" if meant else ""
+        arguments.usage_error(f"{request} (or --config FILE){received}")
+    chosen = about[meant[0]]
+    others = sorted(flag(name) for name in given - chosen.fields().keys())
+    if others:
+        arguments.usage_error(f"{flag(meant[0])} does not go with {', '.join(others)}")
+    return chosen
 
 
 def _add_flag(group, field, metavar, text):

@@ -1,4 +1,4 @@
-"""`tf-transfer predict`: image files in, labels and scores out."""
+"""`tf-transfer predict`: files in, labels and scores out."""
 
 import csv
 import io
@@ -11,15 +11,18 @@ from tf_transfer.cli.exit_codes import ExitCode
 from tf_transfer.cli.printing import print_table
 
 NAME = "predict"
-SUMMARY = "classify images with a trained model"
+SUMMARY = "classify images, texts, rows or recordings with a trained model"
 DESCRIPTION = """\
-Classifies image files with an exported model, or with a .keras file. Results go to the standard output, progress and
+Classifies image files with an exported model, or with a .keras file; texts, the rows of a table and recordings with an
+exported model. Results go to the standard output, progress and
 warnings to the error stream."""
 EXAMPLES = """\
 examples:
   tf-transfer predict saved_models/flowers photo.jpg holiday/
   tf-transfer predict saved_models/flowers/2 holiday/ --top 3 --output labels.csv
   tf-transfer predict model.keras photo.jpg --class-names daisy,rose,tulip
+  tf-transfer predict saved_models/reviews reviews.csv --output labels.csv
+  tf-transfer predict saved_models/heart new_patients.csv
   tf-transfer predict saved_models/flowers holiday/ --format json | jq '.[].label'"""
 WHEN_STOPPED = "Stopped: nothing was written."
 
@@ -31,14 +34,17 @@ def add_arguments(parser):
         "model", metavar="MODEL", help="exported model, NAME (newest version) or NAME/1; or a .keras file"
     )
     parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", help="image files, and folders with images anywhere below"
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        help="image or WAV files, and folders with them anywhere below; or a file of texts or rows, as in training",
     )
     parser.add_argument("--top", type=int, default=1, metavar="N", help="how many of the best labels (default: 1)")
     parser.add_argument("--format", choices=_FORMATS, help="how to write them (default: by --output, else table)")
     parser.add_argument("--output", metavar="FILE", help="write to a .csv or .json file instead of the screen")
     parser.add_argument("--class-names", metavar="A,B,...", help="labels of a .keras file that has none of its own")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="images at once (default: 32)")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out images that can't be read")
+    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="examples at once (default: 32)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave out files that can't be read")
 
 
 def run(arguments):
@@ -48,7 +54,7 @@ def run(arguments):
     _check_output(arguments.output)
     predictions = predict(
         arguments.model,
-        arguments.images,
+        arguments.inputs,
         class_names=_names(arguments.class_names),
         top_k=arguments.top,
         batch_size=arguments.batch_size,

@@ -21,6 +21,14 @@ def accuracy_on(evaluation, images):
     return f"{evaluation.accuracy:.3f} on {measured} (95% interval {low:.3f} to {high:.3f})"
 
 
+def error_on(evaluation, examples):
+    """Returns the mean absolute error of a `RegressionEvaluation` with its interval, and the share it explains."""
+    low, high = evaluation.mae_interval()
+    measured = examples.format(len(evaluation.targets))
+    error = f"{evaluation.mae:.4g} on average on {measured} (95% interval {low:.4g} to {high:.4g})"
+    return f"{error}, R2 {evaluation.r2:.3f}"
+
+
 def print_table(table):
     """Prints a table of `rich`, on one line a row where no screen is too narrow for that."""
     from rich.console import Console
@@ -41,7 +49,7 @@ def print_places(config, *, column=10, **places):
         if path is not None:
             print(f"{done:<{column}}{path}")
     if places.get("exported") is not None:
-        print(f"{'try it':<{column}}tf-transfer predict {config.export} IMAGE")
+        print(f"{'try it':<{column}}tf-transfer predict {config.export} {getattr(config, 'example', 'IMAGE')}")
 
 
 def finish_other_worker(result):

@@ -1,24 +1,28 @@
-"""`tf-transfer train`: a folder of images in, a measured and exported classifier out."""
+"""`tf-transfer train`: labelled images, texts, rows or recordings in, a measured and exported model out."""
 
 import sys
 
 from tf_transfer.cli.config_flags import add_flags, read
-from tf_transfer.cli.printing import accuracy_on, finish_gated, finish_other_worker, verbosity
+from tf_transfer.cli.printing import accuracy_on, error_on, finish_gated, finish_other_worker, verbosity
 from tf_transfer.cli.resuming import add_resume
-from tf_transfer.cli.train_flags import GROUPS
-from tf_transfer.workflow import TrainConfig
+from tf_transfer.cli.train_other_flags import GROUPS
+from tf_transfer.workflow import AudioTrainConfig, TableTrainConfig, TextTrainConfig, TrainConfig
 
 NAME = "train"
-SUMMARY = "train an image classifier on a folder per class"
+SUMMARY = "train a model on images, texts, a table or recordings"
 DESCRIPTION = """\
-Trains an image classifier on a folder that has one subfolder of images per class, starting from a pretrained
-network, measures it on images that were set aside, and exports it for serving."""
+Trains a model on labelled examples, measures it on some that were set aside, and exports it for serving. Images and
+recordings are a folder with one subfolder per class, texts and tables a file with a column to predict. Images start
+from a pretrained network, and so do texts and recordings when --backbone names one."""
 EXAMPLES = """\
 examples:
   tf-transfer train --images photos --export saved_models/photos
   tf-transfer train --images photos --backbone mobilenet_v3_small --image-size 96 --trainable block_3 --epochs 5 \\
       --min-accuracy 0.9 --export saved_models/photos
   tf-transfer train --images photos --backbone resnet50 --epochs 0          (quick: only the head trains)
+  tf-transfer train --text reviews.csv --target sentiment --export saved_models/reviews
+  tf-transfer train --table heart.csv --target sick --hidden-units 32,32 --export saved_models/heart
+  tf-transfer train --audio words --sample-rate 8000 --seconds 0.5 --export saved_models/words
   tf-transfer train --config run.yaml --learning-rate 1e-3
 
 A file for --config has the flags' names with underscores, as in `backbone: mobilenet_v2`; flags come before the file.
@@ -30,20 +34,28 @@ WHEN_STOPPED = (
 )
 
 
+_CONFIGS = (TrainConfig, TextTrainConfig, TableTrainConfig, AudioTrainConfig)
+_REQUEST = "say what to learn from: --images DIR, --text FILE, --table FILE or --audio DIR"
+
+
 def add_arguments(parser):
-    add_flags(parser, TrainConfig, GROUPS)
+    add_flags(parser, _CONFIGS, GROUPS)
     add_resume(parser, "what --export or --save-model names")
 
 
 def run(arguments):
     from tf_transfer.workflow import train
 
-    config = read(arguments, TrainConfig, "say where the images are: --images DIR")
+    config = read(arguments, _CONFIGS, _REQUEST)
     if config.export is config.save_model is config.min_accuracy is None:
         print("Note: the model is only measured. To keep it, give --export DIR or --save-model FILE.", file=sys.stderr)
     result = train(config, resume=arguments.resume, verbose=verbosity())
     if not result.is_chief:
         return finish_other_worker(result)
-    print(f"accuracy  {accuracy_on(result.evaluation, '{} validation images')}")
-    print(f"macro-F1  {result.evaluation.macro_f1:.3f}")
+    if result.class_names is None:
+        print(f"error     {error_on(result.evaluation, '{} validation examples')}")
+    else:
+        noun = "images" if isinstance(config, TrainConfig) else "examples"
+        print(f"accuracy  {accuracy_on(result.evaluation, f'{{}} validation {noun}')}")
+        print(f"macro-F1  {result.evaluation.macro_f1:.3f}")
     return finish_gated(config, result)

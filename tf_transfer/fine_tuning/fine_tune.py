@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_transfer import _checks
 from tf_transfer.backbones import find_backbone
+from tf_transfer.builders.taken import taken
 from tf_transfer.data import ClassFolder, LabelledText, as_dataset, hold_out, match_labels
 from tf_transfer.fine_tuning.gradual_unfreezing import GradualUnfreezing
 from tf_transfer.fine_tuning.phases import Phases, Plan
@@ -270,19 +271,10 @@ def _check_regularizers(model, regularizer, epochs):
 
 def _prepare(model, data, batch_size, *, shuffle=False, seed=None):
     """Returns batches with labels as the model's loss wants them."""
-    # A table of one column comes as a dict, too.
-    single = len(model.inputs) == 1 and not isinstance(model.input, dict)
-    shape = tuple(model.inputs[0].shape[1:]) if single else None
     one_hot = _one_hot(model.loss)
     num_classes = None if one_hot is None else model.output_shape[-1]
     dataset = as_dataset(
-        data,
-        batch_size=batch_size,
-        input_shape=shape,
-        num_classes=num_classes,
-        shuffle=shuffle,
-        seed=seed,
-        missing=getattr(getattr(model, "builder", None), "takes_missing", False),
+        data, batch_size=batch_size, num_classes=num_classes, shuffle=shuffle, seed=seed, **taken(model)
     )
     return dataset if one_hot is None else match_labels(dataset, num_classes, one_hot)
 

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tf_transfer import _checks
+from tf_transfer.builders.taken import taken
 from tf_transfer.data import as_dataset
 
 # Training has diverged when the loss is this many times its initial size above its best.
@@ -147,8 +148,7 @@ def find_learning_rate(
         raise ValueError(f"`max_rate` must be above `min_rate`. Received: min_rate={min_rate}, max_rate={max_rate}.")
     _checks.integer(num_steps, "num_steps", minimum=10)
     _check_model(model)
-    shape = tuple(model.inputs[0].shape[1:]) if len(getattr(model, "inputs", None) or ()) == 1 else None
-    dataset = as_dataset(data, batch_size=batch_size, input_shape=shape, shuffle=True, seed=seed)
+    dataset = as_dataset(data, batch_size=batch_size, shuffle=True, seed=seed, **taken(model))
     rates = np.geomspace(min_rate, max_rate, num_steps)
     batches = itertools.islice(dataset.repeat(), num_steps)
     progress = keras.utils.Progbar(num_steps, verbose=int(bool(verbose)))

@@ -9,18 +9,24 @@ from tf_transfer.workflow.gap import measure_gap
 from tf_transfer.workflow.predict import Prediction, predict
 from tf_transfer.workflow.train import TrainResult, train
 from tf_transfer.workflow.train_config import TrainConfig
+from tf_transfer.workflow.train_other_inputs import AudioTrainConfig, TableTrainConfig, TextTrainConfig
+from tf_transfer.workflow.training_config import TrainingConfig
 from tf_transfer.workflow.tune import TuneResult, tune
 from tf_transfer.workflow.tune_config import TuneConfig
 
 __all__ = [
     "AdaptConfig",
     "AdaptResult",
+    "AudioTrainConfig",
     "DemoResult",
     "DistillConfig",
     "DistillResult",
     "Prediction",
+    "TableTrainConfig",
+    "TextTrainConfig",
     "TrainConfig",
     "TrainResult",
+    "TrainingConfig",
     "TuneConfig",
     "TuneResult",
     "adapt",

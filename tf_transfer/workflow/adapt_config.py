@@ -99,6 +99,7 @@ class AdaptConfig(RunConfig):
 
     def __post_init__(self):
         self._check_paths("source", "target", "validation", "output", "export")
+        self._check_split()
         self._check_images()
         self._check_training()
         self._check_builder()

@@ -11,5 +11,6 @@ class ClassifierResult:
 
     @property
     def class_names(self):
-        """List of strings, the classes in the order of the model's scores."""
-        return list(self.builder.class_names)
+        """List of strings, the classes in the order of the model's scores; None where it predicts values."""
+        names = getattr(self.builder, "class_names", None)
+        return None if names is None else list(names)

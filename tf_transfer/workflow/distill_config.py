@@ -107,6 +107,7 @@ class DistillConfig(RunConfig):
         self._check_paths("teacher", "images", "unlabeled", "validation", "output", "export")
         if not isinstance(self.student, str | os.PathLike) or not os.fspath(self.student):
             raise ValueError(f"`student` must be a backbone or a `.keras` file. Received: student={self.student!r}.")
+        self._check_split()
         self._check_images()
         self._check_training()
         if names_method(self.builder.get("trainable")):

@@ -4,22 +4,23 @@ import math
 
 import numpy as np
 
+from tf_transfer.analysis import RegressionEvaluation
 from tf_transfer.data import StreamFingerprint
 
 
 def metrics(evaluation):
-    """Returns the figures of a `ClassifierEvaluation` by name, those that are known; none for None."""
+    """Returns the figures of an evaluation of classes or values by name, those that are known; none for None."""
     if evaluation is None:
         return {}
-    low, high = evaluation.accuracy_interval()
-    found = {
-        "accuracy": evaluation.accuracy,
-        "accuracy_95_low": low,
-        "accuracy_95_high": high,
-        "macro_f1": evaluation.macro_f1,
-        "log_loss": evaluation.log_loss,
-        "num_examples": len(evaluation.labels),
-    }
+    if isinstance(evaluation, RegressionEvaluation):
+        low, high = evaluation.mae_interval()
+        found = {"mae": evaluation.mae, "mae_95_low": low, "mae_95_high": high, "rmse": evaluation.rmse}
+        found |= {"r2": evaluation.r2, "num_examples": len(evaluation.targets)}
+    else:
+        low, high = evaluation.accuracy_interval()
+        found = {"accuracy": evaluation.accuracy, "accuracy_95_low": low, "accuracy_95_high": high}
+        found |= {"macro_f1": evaluation.macro_f1, "log_loss": evaluation.log_loss}
+        found |= {"num_examples": len(evaluation.labels)}
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 

@@ -1,8 +1,7 @@
 """The labelled images of a run: those to train on, and those to measure on."""
 
 from tf_transfer.data import ImageFolder
-
-_DEFAULT_SPLIT = 0.2
+from tf_transfer.workflow.training_config import DEFAULT_SPLIT
 
 
 def read_labelled(config, directory, shape, class_names):
@@ -28,4 +27,4 @@ def read_folders(config, shape, class_names=None):
 
 def split(folder, config):
     """Returns the images of a folder to train on and, by the `validation_split` of a run, those to measure on."""
-    return folder.split(config.validation_split or _DEFAULT_SPLIT, config.seed)
+    return folder.split(config.validation_split or DEFAULT_SPLIT, config.seed)

@@ -1,4 +1,4 @@
-"""Image files in, labels and scores out, through an exported model or a saved Keras model."""
+"""Files in, labels and scores out, through an exported model or a saved Keras model."""
 
 import contextlib
 import os
@@ -15,13 +15,14 @@ from tf_transfer.layers import load_model
 from tf_transfer.layers.keras_files import known_class_names
 from tf_transfer.serving import load
 from tf_transfer.serving.signatures import Contract
+from tf_transfer.workflow.predict_inputs import read_inputs, takes_rows_or_sound
 
 
 class Prediction(NamedTuple):
-    """What a classifier says about one image.
+    """What a classifier says about one example.
 
     Attributes:
-        file: String, the image.
+        file: String, the image or recording; a text or row of a file as FILE:ROW, counted from 1.
         label: String, the class with the highest score; for models that give several labels all of those with a score
             of at least 0.5, separated by commas, which may be none.
         score: Float in [0, 1], the highest score.
@@ -34,29 +35,32 @@ class Prediction(NamedTuple):
     top: tuple
 
 
-def predict(model, images, *, class_names=None, top_k=3, batch_size=32, skip_bad=False, verbose=1):
-    """Classifies image files.
+def predict(model, inputs, *, class_names=None, top_k=3, batch_size=32, skip_bad=False, verbose=1):
+    """Classifies images, recordings, texts or the rows of a table.
 
-    Files go through the model as they are: it decodes and scales them itself, as it does when it is served.
+    Image files go through the model as they are: it decodes and scales them itself, as it does when it is served.
 
     Args:
         model: String or path: an exported model (NAME, of which the newest version is taken, or NAME/VERSION), or a
             `.keras` file.
-        images: A path or a list of paths of image files and folders, which are searched with their subfolders.
+        inputs: A path or a list of paths: image files and folders, which are searched with their subfolders. For the
+            export of a `tft.AudioClassifier` WAV files and folders of them; of a `tft.TextClassifier` or
+            `tft.TabularClassifier` a file of texts or rows as those that it was trained on, with or without labels, or
+            a text file with a text a line.
         class_names: List of strings, for models that don't know them: a `.keras` file that Keras saved. Defaults to
             what an export recorded, or a file of `tft.save_model` carries, else "0", "1", ...
         top_k: Integer, how many of the highest scores to give. Defaults to 3.
         batch_size: Integer, how many images go through the model at once. Defaults to 32.
-        skip_bad: Boolean, whether to leave out images that can't be read, with a warning, instead of raising.
+        skip_bad: Boolean, whether to leave out files that can't be read, with a warning, instead of raising.
             Defaults to False.
         verbose: 0 or 1, whether to show a progress bar (on the error stream). Defaults to 1.
 
     Returns:
-        List of `Prediction`, one an image: in the order of `images`, those of a folder sorted.
+        List of `Prediction`, one an example: in the order of `inputs`, those of a folder sorted.
 
     Raises:
-        FileNotFoundError: When the model or an image is not there.
-        ValueError: When the model is no classifier of images, or some images can't be read.
+        FileNotFoundError: When the model or a file is not there.
+        ValueError: When the model is no classifier, or takes other inputs, or some files can't be read.
 
     Example:
 
@@ -69,16 +73,23 @@ def predict(model, images, *, class_names=None, top_k=3, batch_size=32, skip_bad
     _checks.integer(top_k, "top_k", 1)
     _checks.integer(batch_size, "batch_size", 1)
     model = _existing(model)
-    files = image_files(images, skip_bad=skip_bad)
-    run, names = (_keras_model if model.is_file() else _exported_model)(model, class_names)
+    run, names, examples, read = (_keras_model if model.is_file() else _exported_model)(
+        model, class_names, inputs, skip_bad
+    )
     predictions = []
-    with _progress(len(files), verbose) as advance:
-        for start in range(0, len(files), batch_size):
-            batch = files[start : start + batch_size]
-            outputs = run([Path(file).read_bytes() for file in batch])
+    with _progress(len(examples), verbose) as advance:
+        for start in range(0, len(examples), batch_size):
+            batch = examples[start : start + batch_size]
+            outputs = run(read(start, start + batch_size))
             predictions += _read_outputs(batch, outputs, names, top_k)
             advance(len(batch))
     return predictions
+
+
+def _read_images(inputs, skip_bad):
+    """Returns the image files, and a function that reads those from one place to another."""
+    files = image_files(inputs, skip_bad=skip_bad)
+    return files, lambda start, stop: [Path(file).read_bytes() for file in files[start:stop]]
 
 
 def _existing(model):
@@ -90,20 +101,24 @@ def _existing(model):
     return path
 
 
-def _exported_model(path, class_names):
+def _exported_model(path, class_names, inputs, skip_bad):
     served = load(path)
-    if "serving_bytes" not in served.signatures:
+    rows = takes_rows_or_sound(served)
+    if not rows and "serving_bytes" not in served.signatures:
         raise ValueError(
-            f"{served.path!r} was exported without the signature 'serving_bytes', so it takes no image files. Its "
-            f"signatures are {sorted(served.signatures)}; see `tft.serving.load`."
+            f"{served.path!r} was exported without the signature 'serving_bytes', so it takes no image files, and is "
+            "no classifier of texts, rows or recordings by a builder either. Its signatures are "
+            f"{sorted(served.signatures)}; see `tft.serving.load`."
         )
     recorded = served.class_names
     if class_names is not None and recorded is not None and list(class_names) != list(recorded):
         raise ValueError(f"The export has its own class names: {list(recorded)}. Received: {list(class_names)}.")
-    return served.predict_bytes, recorded or class_names
+    run = served.predict if rows else served.predict_bytes
+    examples, read = read_inputs(served, inputs, skip_bad) if rows else _read_images(inputs, skip_bad)
+    return run, recorded or class_names, examples, read
 
 
-def _keras_model(path, class_names):
+def _keras_model(path, class_names, inputs, skip_bad):
     # The same code that an export serves, so that a file and its export say the same.
     opened = load_model(path, compile=False)
     known = known_class_names(opened)
@@ -112,7 +127,10 @@ def _keras_model(path, class_names):
     contract = Contract(opened, class_names if known is None else known)
     if contract.image_size is None:
         shapes = [tuple(spec.shape) for spec in contract.inputs]
-        raise ValueError(f"{str(path)!r} takes no images of one size and 1, 3 or 4 channels; it takes {shapes}.")
+        raise ValueError(
+            f"{str(path)!r} takes no images of one size and 1, 3 or 4 channels; it takes {shapes}. Classifiers of "
+            "texts, rows and recordings answer from their export: `tf-transfer export`."
+        )
     serve = tf.function(contract.serve_bytes, input_signature=[tf.TensorSpec((None,), tf.string)])
 
     def run(contents):
@@ -121,7 +139,7 @@ def _keras_model(path, class_names):
             outputs["labels"] = np.char.decode(outputs["labels"].astype("S"), "utf-8")
         return outputs
 
-    return run, contract.class_names
+    return run, contract.class_names, *_read_images(inputs, skip_bad)
 
 
 def _read_outputs(files, outputs, names, top_k):

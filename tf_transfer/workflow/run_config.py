@@ -72,34 +72,42 @@ class RunConfig:
     @classmethod
     def from_yaml(cls, path, **overrides):
         """Makes a configuration from a YAML (or JSON) file; paths in it count from the current folder."""
-        import yaml
-
-        with open(path, encoding="utf-8") as file:
-            try:
-                fields = yaml.safe_load(file)
-            except yaml.YAMLError as error:
-                raise ValueError(f"{os.fspath(path)!r} is not a YAML file: {error}") from error
-        if not isinstance(fields, dict):
-            raise ValueError(f"{os.fspath(path)!r} must have `name: value` on each line. Received: {fields!r}.")
-        return cls.from_dict(fields, **overrides)
+        return cls.from_dict(read_fields(path), **overrides)
 
     def to_dict(self):
         """Returns all names and values side by side, as plain data."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "builder"}
+        # What the run is about comes first.
+        own = {name: own[name] for name in self.required} | own
         return {name: _plain(value) for name, value in (own | self.builder).items()}
 
     def to_yaml(self, path=None):
         """Returns the configuration as YAML text, and writes it to `path` when one is given."""
         return write_yaml(self.to_dict(), path)
 
-    def make_builder(self, class_names, input_shape):
-        """Returns the builder of the run for the classes of a folder and images of one shape."""
-        expected = self.builder.get("num_classes", len(class_names))
-        if expected != len(class_names):
-            raise ValueError(f"num_classes={expected}, but there are {len(class_names)} classes: {list(class_names)}.")
-        found = {"num_classes": len(class_names), "class_names": tuple(class_names), "input_shape": tuple(input_shape)}
+    def make_builder(self, class_names, input_shape=None, *, builder_class=None, **found):
+        """Returns the builder of the run for what its examples are.
+
+        Args:
+            class_names: Sequence of strings, or None for examples that have values and no classes.
+            input_shape: Tuple (height, width, channels), for images. Defaults to None.
+            builder_class: Another class than that of the run. Defaults to None.
+            **found: Further fields that follow from the examples.
+        """
+        if class_names is not None:
+            expected = self.builder.get("num_classes", len(class_names))
+            if expected != len(class_names):
+                raise ValueError(
+                    f"num_classes={expected}, but there are {len(class_names)} classes: {list(class_names)}."
+                )
+            found |= {"num_classes": len(class_names), "class_names": tuple(class_names)}
+        if input_shape is not None:
+            found["input_shape"] = tuple(input_shape)
         shared = {"learning_rate": self.learning_rate, "seed": self.seed}
-        return self.builder_class(**{**self.builder_fields(), **found, **shared})
+        if builder_class is not None:
+            known = [field.name for field in dataclasses.fields(builder_class)]
+            _checks.known_fields(self.builder_fields(), known, builder_class.__name__)
+        return (builder_class or self.builder_class)(**{**self.builder_fields(), **found, **shared})
 
     def builder_fields(self):
         """Returns the fields of the builder that differ from its own defaults."""
@@ -113,13 +121,15 @@ class RunConfig:
             if not isinstance(value, str | os.PathLike) or not os.fspath(value):
                 raise ValueError(f"`{name}` must be a path. Received: {name}={value!r}.")
 
-    def _check_images(self):
+    def _check_split(self):
         if self.validation_split is not None:
             if self.validation is not None:
-                raise ValueError("`validation` is a folder to measure on, so there is nothing to split: leave out one.")
+                raise ValueError("`validation` is there to measure on, so there is nothing to split: leave out one.")
             fraction = _checks.number(self.validation_split, "validation_split")
             if not 0 < fraction < 1:
                 raise ValueError(f"`validation_split` must be between 0 and 1. Received: {fraction}.")
+
+    def _check_images(self):
         _checks.one_of(self.skip_bad, "skip_bad", [False, True])
         if self.channels is not None:
             _checks.one_of(self.channels, "channels", [1, 3, 4])
@@ -139,7 +149,11 @@ class RunConfig:
         chosen = self.fields().keys() - {field.name for field in dataclasses.fields(self)} | {"num_classes"}
         _checks.known_fields(builder, chosen, "`builder`")
         names = builder.get("class_names") or range(_checks.integer(builder.get("num_classes", 2), "num_classes", 2))
-        self.make_builder(names, (*(self.image_size or (1, 1)), self.channels or 3))
+        self._try_builder(names)
+
+    def _try_builder(self, class_names):
+        """Raises for fields that can't be, as the builder says it."""
+        self.make_builder(class_names, (*(self.image_size or (1, 1)), self.channels or 3))
 
     @classmethod
     def _side_by_side(cls, fields):
@@ -170,6 +184,24 @@ class RunConfig:
             height, width, channels = _checks.image_shape(shape)
             flat = {"image_size": (height, width), "channels": channels, **flat}
         return flat
+
+
+def read_fields(path):
+    """Returns the names and values of a YAML (or JSON) file.
+
+    Raises:
+        ValueError: When it is no such file, or not `name: value` on each line.
+    """
+    import yaml
+
+    with open(path, encoding="utf-8") as file:
+        try:
+            fields = yaml.safe_load(file)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{os.fspath(path)!r} is not a YAML file: {error}") from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"{os.fspath(path)!r} must have `name: value` on each line. Received: {fields!r}.")
+    return fields
 
 
 def _plain(value):

@@ -1,30 +1,23 @@
-"""From a folder of images to a served classifier, in one call."""
+"""From labelled images, texts, rows or recordings to a served model, in one call."""
 
 import dataclasses
 import os
 
 import keras
 
-from tf_transfer.analysis import ClassifierEvaluation, evaluate_classifier
-from tf_transfer.builders import ImageClassifier
+from tf_transfer.analysis import ClassifierEvaluation, RegressionEvaluation, evaluate_classifier, evaluate_regressor
+from tf_transfer.builders import Builder, ImageBuilder
 from tf_transfer.distribution import is_chief, on_chief
 from tf_transfer.fine_tuning import FineTuningHistory, fine_tune
 from tf_transfer.layers import save_model
 from tf_transfer.serving.version_folders import check_target
 from tf_transfer.training import average_statistics, plain_model
-from tf_transfer.workflow.chosen_backbone import check_backbone, input_shape
 from tf_transfer.workflow.classifier_result import ClassifierResult
-from tf_transfer.workflow.export_record import files_fingerprint
-from tf_transfer.workflow.labelled_folders import read_folders
+from tf_transfer.workflow.labelled_rows import as_data, examples_fingerprint, nouns
 from tf_transfer.workflow.output_folder import check_file
 from tf_transfer.workflow.run_export import export_result, kept_if_it_fails
 from tf_transfer.workflow.run_resume import run_state
 from tf_transfer.workflow.run_strategy import run_strategy
-
-_FROM_SCRATCH = (
-    "To train from scratch, let everything train at a higher rate: trainable=true, freeze_epochs=0, "
-    "fine_tuning_rate=1e-3."
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,9 +26,10 @@ class TrainResult(ClassifierResult):
 
     Attributes:
         model: The trained `keras.Model`.
-        builder: The `tft.ImageClassifier` that made it.
+        builder: The `tft.ImageClassifier` that made it, or another builder for other inputs.
         history: The `FineTuningHistory`.
-        evaluation: The `tft.analysis.ClassifierEvaluation` on the validation images.
+        evaluation: The `tft.analysis.ClassifierEvaluation` on the validation examples, or `RegressionEvaluation` where
+            values are predicted.
         passed: Boolean, whether the accuracy reached `min_accuracy`; True when none was asked for.
         saved_model: String, the `.keras` file, or None.
         export_path: String, the version folder of the served model, or None.
@@ -43,9 +37,9 @@ class TrainResult(ClassifierResult):
     """
 
     model: keras.Model
-    builder: ImageClassifier
+    builder: Builder
     history: FineTuningHistory
-    evaluation: ClassifierEvaluation
+    evaluation: ClassifierEvaluation | RegressionEvaluation
     passed: bool = True
     saved_model: str | None = None
     export_path: str | None = None
@@ -53,14 +47,14 @@ class TrainResult(ClassifierResult):
 
 
 def train(config, *, callbacks=(), verbose=1, resume=None):
-    """Trains an image classifier on a folder per class, measures it, and exports it for serving.
+    """Trains a model on labelled images, texts, rows or recordings, measures it, and exports it for serving.
 
-    What can be told from the configuration and the folders is told first: names, sizes, paths, and images that can't
-    be read. Then the two phases of `tft.fine_tune` run, the model is measured on the validation images, and, when it
-    reached `min_accuracy`, saved and exported.
+    What can be told from the configuration and the files is told first: names, sizes, paths, columns, and files that
+    can't be read. Then the two phases of `tft.fine_tune` run, the model is measured on the validation examples, and,
+    when it reached `min_accuracy`, saved and exported.
 
     Args:
-        config: A `TrainConfig`.
+        config: A `TrainConfig` for images, or a `TextTrainConfig`, `TableTrainConfig` or `AudioTrainConfig`.
         callbacks: Sequence of Keras callbacks. Defaults to none.
         verbose: 0, 1 (one bar an epoch) or 2 (one line an epoch), as in `fit`. Defaults to 1.
         resume: Path of a folder that keeps the state of the run after each epoch, or True for one beside what the run
@@ -93,16 +87,14 @@ def train(config, *, callbacks=(), verbose=1, resume=None):
     """
     run_on, verbose = run_strategy(config, verbose)
     check_targets(config)
-    shape = input_shape(config)
-    check_backbone(config, shape, _FROM_SCRATCH)
-    training, validation = read_folders(config, shape)
+    builder, training, validation = config.open()
+    if config.min_accuracy is not None and training.class_names is None:
+        raise ValueError("`min_accuracy` is for classes, and the target is a number: leave it out.")
     with run_state(resume, config, [training, validation], run_on, verbose) as state:
-        return _run(config, run_on, training, validation, state=state, callbacks=callbacks, verbose=verbose)
+        return _run(config, run_on, builder, training, validation, state=state, callbacks=callbacks, verbose=verbose)
 
 
-def _run(config, run_on, training, validation, *, state, callbacks, verbose):
-    shape = input_shape(config)
-    builder = config.make_builder(training.class_names, shape)
+def _run(config, run_on, builder, training, validation, *, state, callbacks, verbose):
     class_weight = weights_by_index(config, training.class_names)
     with run_on.scope():
         model = builder.build()
@@ -110,13 +102,9 @@ def _run(config, run_on, training, validation, *, state, callbacks, verbose):
         print(describe(builder, training, validation))
     history = fine_tune(
         model,
-        training,
-        validation_data=validation,
-        freeze_epochs=config.freeze_epochs,
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        fine_tuning_rate=config.fine_tuning_rate,
-        layer_decay=config.layer_decay,
+        as_data(training),
+        validation_data=as_data(validation),
+        **config.phases(builder),
         batch_norm=builder.batch_norm,
         features_cache=config.features_cache or False,
         class_weight=class_weight,
@@ -127,11 +115,17 @@ def _run(config, run_on, training, validation, *, state, callbacks, verbose):
         resume=state,
     )
     average_statistics(model)
-    evaluation = evaluate_classifier(model, validation, builder.class_names, batch_size=config.batch_size)
+    evaluation = _evaluate(model, validation, config.batch_size)
     result = TrainResult(plain_model(model), builder, history, evaluation, is_chief=is_chief(run_on))
     if config.min_accuracy is not None and evaluation.accuracy < config.min_accuracy:
         return dataclasses.replace(result, passed=False)
     return on_chief(lambda: keep(config, result, training, validation), run_on) or result
+
+
+def _evaluate(model, validation, batch_size):
+    if validation.class_names is None:
+        return evaluate_regressor(model, as_data(validation), batch_size=batch_size)
+    return evaluate_classifier(model, as_data(validation), validation.class_names, batch_size=batch_size)
 
 
 def check_targets(config):
@@ -145,6 +139,8 @@ def check_targets(config):
 def weights_by_index(config, class_names):
     """Returns weights by index from weights by name."""
     weights = config.class_weight
+    if weights is not None and class_names is None:
+        raise ValueError("`class_weight` is for classes, and the target is a number: leave it out.")
     if not isinstance(weights, dict):
         return weights
     if set(weights) != set(class_names):
@@ -154,11 +150,14 @@ def weights_by_index(config, class_names):
 
 def describe(builder, training, validation):
     """Returns a sentence about the data and the backbone of a run."""
-    height, width, channels = builder.input_shape
-    return (
-        f"{len(builder.class_names)} classes, {len(training)} images to train on and {len(validation)} to measure on, "
-        f"scaled to {height} x {width} pixels, {channels} channels; backbone {builder.backbone}"
-    )
+    names = training.class_names
+    target = f"values {training.y.min():g} to {training.y.max():g}" if names is None else f"{len(names)} classes"
+    sentence = f"{target}, {len(training)} {nouns(training)} to train on and {len(validation)} to measure on"
+    if isinstance(builder, ImageBuilder):
+        height, width, channels = builder.input_shape
+        sentence += f", scaled to {height} x {width} pixels, {channels} channels"
+    backbone = getattr(builder, "backbone", None)
+    return sentence if backbone is None else f"{sentence}; backbone {backbone}"
 
 
 def keep(config, result, training, validation):
@@ -169,4 +168,4 @@ def keep(config, result, training, validation):
         with kept_if_it_fails(result, saved, "saving", f"{saved!r} was not written"):
             save_model(result.model, saved, result.class_names)
         result = dataclasses.replace(result, saved_model=saved)
-    return export_result(config, result, validation, lambda: files_fingerprint(training), saved=saved)
+    return export_result(config, result, validation, lambda: examples_fingerprint(training), saved=saved)

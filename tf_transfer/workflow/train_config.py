@@ -1,19 +1,25 @@
-"""What a training run is made of, as plain data: from code, a YAML file or the command line."""
+"""What a training run on images is made of, as plain data: from code, a YAML file or the command line."""
 
 import dataclasses
 import os
 
-from tf_transfer import _checks
-from tf_transfer.workflow.run_config import RunConfig
-from tf_transfer.workflow.run_strategy import check_strategy
+from tf_transfer.workflow.chosen_backbone import check_backbone, input_shape
+from tf_transfer.workflow.labelled_folders import read_folders
+from tf_transfer.workflow.training_config import TrainingConfig
+
+FROM_SCRATCH = (
+    "To train from scratch, let everything train at a higher rate: trainable=true, freeze_epochs=0, "
+    "fine_tuning_rate=1e-3."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(RunConfig):
+class TrainConfig(TrainingConfig):
     """A whole training run on a folder of images, for `tft.workflow.train`.
 
     In a file and in a dict all names stand side by side, those of the run and those of `tft.ImageClassifier`; there,
-    values may also be written as on the command line ("96x128", "none", "alpha=0.35").
+    values may also be written as on the command line ("96x128", "none", "alpha=0.35"). All but the fields of images
+    are those of every `TrainingConfig`.
 
     Args:
         images: String or path, the folder that has one subfolder of images per class.
@@ -59,68 +65,16 @@ class TrainConfig(RunConfig):
     required = {"images": "the folder that has one subfolder of images per class"}
 
     images: str | os.PathLike
-    validation: str | os.PathLike | None = None
-    validation_split: float | None = None
     skip_bad: bool = False
     image_size: int | tuple | None = None
     channels: int | None = None
-    builder: dict = dataclasses.field(default_factory=dict)
-    freeze_epochs: int = 20
-    epochs: int = 10
-    learning_rate: float = 3e-3
-    fine_tuning_rate: float | None = None
-    layer_decay: float | None = None
-    class_weight: str | dict | None = None
-    batch_size: int = 32
-    features_cache: bool | str | os.PathLike | None = True
-    seed: int = 0
-    strategy: str | None = None
-    min_accuracy: float | None = None
-    save_model: str | os.PathLike | None = None
-    export: str | os.PathLike | None = None
 
     def __post_init__(self):
-        self._check_paths("images", "validation", "save_model", "export")
         self._check_images()
-        self._check_training()
-        self._check_builder()
+        super().__post_init__()
 
-    def _check_training(self):
-        _checks.integer(self.freeze_epochs, "freeze_epochs", 0)
-        _checks.integer(self.epochs, "epochs", 0)
-        if not self.freeze_epochs and not self.epochs:
-            raise ValueError("One of `freeze_epochs` and `epochs` must be above 0. Received: 0 and 0.")
-        for name in ("learning_rate", "fine_tuning_rate"):
-            if getattr(self, name) is not None:
-                _checks.number(getattr(self, name), name, 0.0)
-        if self.layer_decay is not None:
-            _checks.number(self.layer_decay, "layer_decay", 1e-6, 1.0)
-        if isinstance(self.class_weight, dict):
-            weights = {
-                str(name): _checks.number(value, "class_weight", 0.0) for name, value in self.class_weight.items()
-            }
-            object.__setattr__(self, "class_weight", weights)
-        elif self.class_weight is not None:
-            _checks.one_of(self.class_weight, "class_weight", ["balanced"])
-        _checks.integer(self.batch_size, "batch_size", 1)
-        _checks.integer(self.seed, "seed", 0)
-        self._check_strategy()
-        if self.min_accuracy is not None:
-            _checks.number(self.min_accuracy, "min_accuracy", 0.0, 1.0)
-        if self.save_model is not None and not os.fspath(self.save_model).endswith(".keras"):
-            raise ValueError(f"`save_model` must end in .keras. Received: save_model={os.fspath(self.save_model)!r}.")
-
-    def _check_strategy(self):
-        check_strategy(self.strategy)
-
-    def _check_builder(self):
-        super()._check_builder()
-        if self.builder.get("trainable") is False and self.epochs:
-            raise ValueError(
-                "`trainable`=false leaves the second phase nothing to train. For feature extraction say epochs=0; "
-                "leave `trainable` out to train the upper half of the backbone."
-            )
-        if self.builder.get("regularizer") is not None and not self.epochs:
-            raise ValueError(
-                "`regularizer` holds the backbone in the second phase, and epochs=0 leaves that out. Leave out one."
-            )
+    def open(self):
+        shape = input_shape(self)
+        check_backbone(self, shape, FROM_SCRATCH)
+        training, validation = read_folders(self, shape)
+        return self.make_builder(training.class_names, shape), training, validation
