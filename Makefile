@@ -9,6 +9,9 @@ PYTEST := $(BIN)/python -m pytest
 # A file at a time, in the order of tests/conftest.py.
 SHARED := --dist loadfile --no-loadscope-reorder
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# As many processes as cores run at once; threads of their own would only wait for one another.
+export TF_NUM_INTRAOP_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format doctest benchmarks docs notebooks clean

@@ -3,7 +3,7 @@
 import keras
 
 from tf_transfer.backbones import blocks
-from tf_transfer.builders import ImageBuilder, TabularBuilder
+from tf_transfer.builders import BackboneBuilder, ImageBuilder, TabularBuilder
 from tf_transfer.parameter_efficient.method import ParameterEfficient
 from tf_transfer.tuning.choices import Choice, Float
 
@@ -13,8 +13,8 @@ _FEW_BLOCKS = 4
 def default_space(builder, epochs=10):
     """Returns a space that suits a builder: its head, the rates, and how much of the backbone trains.
 
-    The network of a table starts random, so its second phase has the rates of a first one. Give `tft.tuning.search`
-    `freeze_epochs=0` for it, unless the feature map comes from a source.
+    A network that starts random, as that of a table, has in its second phase the rates of a first one. Give
+    `tft.tuning.search` `freeze_epochs=0` for it, unless its features come from a source.
 
     Args:
         builder: A builder such as `tft.ImageClassifier`.
@@ -31,7 +31,7 @@ def default_space(builder, epochs=10):
     """
     if isinstance(builder, TabularBuilder):
         return _tabular_space(epochs)
-    if not isinstance(builder, ImageBuilder):
+    if not isinstance(builder, BackboneBuilder):
         raise ValueError(f"There is no default space for {type(builder).__name__}; bring a `space` of your own.")
     space = {
         "learning_rate": Float(3e-4, 3e-2, log=True, default=3e-3),
@@ -43,6 +43,8 @@ def default_space(builder, epochs=10):
         space["adaptation_weight"] = Float(0.01, 2.0, log=True, default=0.1)
         # What such a method aligns stands on top of a frozen backbone.
         space["hidden_units"] = Choice([(256,), (64,)])
+    elif epochs and builder.trainable is True and not isinstance(builder, ImageBuilder):
+        space["fine_tuning_rate"] = Float(3e-4, 3e-2, log=True, default=3e-3)
     elif epochs:
         space["fine_tuning_rate"] = Float(1e-6, 1e-3, log=True, default=3e-5)
         # A parameter-efficient method says itself what trains.
