@@ -42,7 +42,8 @@ def test_a_search_over_texts_finds_what_separates_them(tmp_path):
     builder = tft.TextClassifier(num_classes=2, seed=0).adapt(texts, verbose=0)
     found = tft.tuning.search(
         builder, {"learning_rate": tft.tuning.Choice([1e-6, 0.1])}, train=(texts, labels), validation=(texts, labels),
-        tuner="grid", objective="val_loss", directory=tmp_path, project_name="texts", seed=0, freeze_epochs=5, epochs=0, verbose=0,
+        tuner="grid", objective="val_loss", directory=tmp_path, project_name="texts", seed=0, freeze_epochs=5, epochs=0,
+        verbose=0,
     )  # fmt: skip
     assert found.best_values == {"learning_rate": 0.1}
     assert found.best_model.predict(tf.constant(["good", "bad"]), verbose=0).argmax(-1).tolist() == [1, 0]
