@@ -28,6 +28,7 @@ FLOORS = {
     "distillation": 5,
     "pretraining": 5,
     "multi_task": 5,
+    "contrastive": 5,
     "few_shot": 5,
     "semi_supervised": 5,
     "federated": 5,

@@ -3,7 +3,7 @@
 import importlib
 
 # Keras finds a custom class of a `.keras` file only when it is registered by then.
-from tf_transfer import _checks, adaptation, distillation, layers, losses, multi_task, schedules
+from tf_transfer import _checks, adaptation, contrastive, distillation, layers, losses, multi_task, schedules
 
 __version__ = "0.1.0"
 
@@ -31,6 +31,8 @@ _HOME = {
     "TENT": "adaptation",
     "SHOT": "adaptation",
     "AdaBN": "adaptation",
+    "DualEncoder": "contrastive",
+    "ContrastiveModel": "contrastive",
     "UncertaintyWeighting": "multi_task",
     "DynamicWeightAveraging": "multi_task",
     "GradNorm": "multi_task",
@@ -92,7 +94,18 @@ _ROOMS = [
     "workflow",
 ]
 
-__all__ = ["__version__", "adaptation", "distillation", "layers", "losses", "multi_task", "schedules", *_ROOMS, *_HOME]
+__all__ = [
+    "__version__",
+    "adaptation",
+    "contrastive",
+    "distillation",
+    "layers",
+    "losses",
+    "multi_task",
+    "schedules",
+    *_ROOMS,
+    *_HOME,
+]
 
 
 def __getattr__(name):

@@ -144,7 +144,7 @@ def test_a_builder_of_tasks_is_data(builder, tmp_path):
 def test_what_can_not_be_is_said(builder, tiny_backbone):
     with pytest.raises(ValueError, match="without a head of its own, such as ImageBuilder"):
         tft.MultiTask(trunk=tft.ImageRegressor(), tasks=builder.tasks)
-    with pytest.raises(ValueError, match="mixes the labels of one task"):
+    with pytest.raises(ValueError, match="mixes labels of classes"):
         tft.MultiTask(trunk=dataclasses.replace(builder.trunk, augmentation="mixup"), tasks=builder.tasks)
     with pytest.raises(ValueError, match="can't be named as an input"):
         tft.MultiTask(trunk=builder.trunk, tasks={"image": tft.RegressionTask()}).build()

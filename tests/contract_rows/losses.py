@@ -4,6 +4,7 @@ import functools
 
 import keras
 import numpy as np
+import pytest
 
 import tf_transfer as tft
 
@@ -28,13 +29,21 @@ def check_domain_loss(cls, source, target, **arguments):
     check_refuses(lambda: cls()(source, target, sample_weight=np.ones(4)), "sample_weight")
 
 
+_ON_NO_DOMAINS = {
+    "ClassifierDiscrepancy",
+    "ContrastiveLoss",
+    "InfoNCE",
+    "LabelledLoss",
+    "LabelledMetric",
+    "SigmoidContrastive",
+}
+
+
 @row("losses.DomainLoss")
 def _(domain_loss):
     assert domain_loss.on == "features" and domain_loss.supports_jit
     assert all(
-        isinstance(public(f"losses.{name}").on, str)
-        for name in room("losses").__all__
-        if name not in ("ClassifierDiscrepancy", "LabelledLoss", "LabelledMetric")
+        isinstance(public(f"losses.{name}").on, str) for name in room("losses").__all__ if name not in _ON_NO_DOMAINS
     )
 
 
@@ -254,3 +263,26 @@ def _(labelled_metric):
     again.update_state(np.array([[1.0], [np.nan]]), np.array([[3.0], [3.0]]))
     assert (again.name, float(again.result())) == ("error", 4.0)
     check_refuses(lambda: labelled_metric("mse"), "`metric`")
+
+
+def views():
+    return tuple(np.random.default_rng(3).normal(size=(2, 4, 3)).astype("float32"))
+
+
+@row("losses.InfoNCE")
+def _(info_nce):
+    contracts.check_loss(functools.partial(info_nce, temperature=0.2, name="pairs"), *views(), per_example=False)
+    check_refuses(lambda: info_nce(0.0), "`temperature`", "above 0")
+    check_refuses(lambda: info_nce()(np.ones((2, 3)), np.ones((2, 4))), "(batch, dim)", "(2, 4)")
+
+
+@row("losses.SigmoidContrastive")
+def _(sigmoid):
+    contracts.check_loss(functools.partial(sigmoid, temperature=0.2, bias=-2.0), *views(), per_example=False)
+    check_refuses(lambda: sigmoid(bias=None), "`bias`", "number")
+
+
+@row("losses.ContrastiveLoss")
+def _(contrastive_loss):
+    with pytest.raises(NotImplementedError, match="_of_scores"):
+        contrastive_loss(0.1, name="own")(*views())

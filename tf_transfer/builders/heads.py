@@ -32,7 +32,7 @@ def classification_head(
     ['dropout_1', 'hidden_1', 'dropout', 'logits', 'scores']
     """
     prefix = _prefix(name)
-    hidden = _hidden(features, hidden_units, dropout, l2, seed, prefix)
+    hidden = hidden_layers(features, hidden_units, dropout, l2, seed, prefix)
     logits = _output(num_classes, f"{prefix}logits", l2)(hidden)
     activation = "sigmoid" if multi_label else "softmax"
     return keras.layers.Activation(activation, name=name or "scores", dtype=_FLOAT32)(logits)
@@ -74,7 +74,7 @@ def regression_head(
     [[40.0]]
     """
     prefix = _prefix(name)
-    hidden = _hidden(features, hidden_units, dropout, l2, seed, prefix)
+    hidden = hidden_layers(features, hidden_units, dropout, l2, seed, prefix)
     standard = _output(num_outputs, f"{prefix}standardized", l2)(hidden)
     return keras.layers.Rescaling(target_std, offset=target_mean, name=name or "predictions", dtype=_FLOAT32)(standard)
 
@@ -83,7 +83,17 @@ def _prefix(name):
     return f"{name}_" if name else ""
 
 
-def _hidden(features, hidden_units, dropout, l2, seed, prefix):
+def hidden_layers(features, hidden_units=(), dropout=0.0, l2=0.0, seed=None, prefix=""):
+    """Returns features behind the hidden layers and the dropout of a head; see `classification_head`.
+
+    Args:
+        features: Tensor of shape `(batch, ..., dim)`.
+        hidden_units: As there.
+        dropout: As there.
+        l2: As there.
+        seed: As there.
+        prefix: String in front of the names of the layers.
+    """
     if len(features.shape) > 2:
         features = keras.layers.Flatten(name=f"{prefix}flatten")(features)
     for i, units in enumerate(hidden_units, start=1):

@@ -5,10 +5,8 @@ import re
 
 import keras
 
-from tf_transfer.builders.backbone_builder import BackboneBuilder
 from tf_transfer.builders.base import Builder
-from tf_transfer.builders.nested import as_builder
-from tf_transfer.builders.targets import ClassifierFields, RegressorFields
+from tf_transfer.builders.nested import as_builder, as_trunk
 from tf_transfer.builders.tasks import Task
 
 
@@ -45,9 +43,6 @@ class MultiTask(Builder):
     >>> model = builder.build()
     >>> model.input.name, {name: output.shape for name, output in model.output.items()}
     ('image', {'digit': (None, 10), 'slant': (None, 1)})
-    >>> labels = {"digit": np.array([3, -1]), "slant": np.array([[np.nan], [0.1]])}
-    >>> sorted(model.fit(np.zeros((2, 32, 32, 3)), labels, verbose=0).history)
-    ['digit_accuracy', 'digit_loss', 'loss', 'slant_loss', 'slant_mae']
     >>> tft.MultiTask.from_yaml(builder.to_yaml()) == builder
     True
     """
@@ -59,16 +54,7 @@ class MultiTask(Builder):
 
     def __post_init__(self):
         super().__post_init__()
-        self._set(trunk=as_builder(self.trunk, "trunk", BackboneBuilder))
-        if isinstance(self.trunk, ClassifierFields | RegressorFields):
-            raise ValueError(
-                f"`trunk` must be a builder without a head of its own, such as {_without_head(self.trunk)}: the tasks "
-                f"have theirs. Received: a {type(self.trunk).__name__}."
-            )
-        if self.trunk.mixes_labels:
-            raise ValueError(
-                f"augmentation={self.trunk.augmentation!r} mixes the labels of one task; it does not go with several."
-            )
+        self._set(trunk=as_trunk(self.trunk, "trunk"))
         if not isinstance(self.tasks, dict) or not self.tasks:
             raise ValueError(f"`tasks` must be a dict from names to tasks. Received: tasks={self.tasks!r}.")
         self._set(tasks={name: as_builder(task, f"tasks[{name!r}]", Task) for name, task in self.tasks.items()})
@@ -93,6 +79,12 @@ class MultiTask(Builder):
     def regularizer(self):
         """What holds the backbone near its source, as the trunk has it."""
         return self.trunk.regularizer
+
+    @property
+    def class_names(self):
+        """Dict from a task to its class names, for those that have them; None when none does."""
+        named = {name: getattr(task, "class_names", None) for name, task in self.tasks.items()}
+        return {name: list(names) for name, names in named.items() if names} or None
 
     def augment(self, dataset):
         """Returns the dataset of batches with the trunk's augmentation applied; labels stay as they are."""
@@ -125,10 +117,3 @@ class MultiTask(Builder):
             raise ValueError(
                 f"An output can't be named as an input. Rename the task {both[0]!r}; inputs: {sorted(taken)}."
             )
-
-
-def _without_head(trunk):
-    """Returns the name of the builder that a classifier or regressor adds its head to."""
-    heads = (ClassifierFields, RegressorFields)
-    plain = [each for each in type(trunk).__mro__ if issubclass(each, BackboneBuilder) and not issubclass(each, heads)]
-    return plain[0].__name__

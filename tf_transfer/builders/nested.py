@@ -1,7 +1,9 @@
 """Builders as fields of other builders."""
 
 from tf_transfer import _checks
+from tf_transfer.builders.backbone_builder import BackboneBuilder
 from tf_transfer.builders.base import Builder
+from tf_transfer.builders.targets import ClassifierFields, RegressorFields
 
 
 def as_builder(value, name, kind=Builder):
@@ -26,6 +28,32 @@ def as_builder(value, name, kind=Builder):
             f"or its dict. Received: {name}={value!r}."
         )
     return value
+
+
+def as_trunk(value, name):
+    """Returns a field that holds a builder without a head of its own, which may be given as a dict.
+
+    Args:
+        value: A `BackboneBuilder`, or its dict as `to_dict` gives it.
+        name: String, the field, for errors.
+
+    Raises:
+        ValueError: For anything else, a classifier or regressor, and a trunk that mixes labels.
+    """
+    trunk, heads = as_builder(value, name, BackboneBuilder), (ClassifierFields, RegressorFields)
+    if isinstance(trunk, heads):
+        parents = [each for each in type(trunk).__mro__ if issubclass(each, BackboneBuilder)]
+        plain = next(each.__name__ for each in parents if not issubclass(each, heads))
+        raise ValueError(
+            f"`{name}` must be a builder without a head of its own, such as {plain}. "
+            f"Received: a {type(trunk).__name__}."
+        )
+    if trunk.mixes_labels:
+        raise ValueError(
+            f"augmentation={trunk.augmentation!r} mixes labels of classes; a model without a single label an example "
+            f"can't have it. Change the augmentation of `{name}`."
+        )
+    return trunk
 
 
 def _subclasses(cls):

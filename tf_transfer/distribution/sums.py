@@ -26,20 +26,22 @@ def sum_over_replicas(value):
 
 
 def gather_over_replicas(value):
-    """Returns the rows of all replicas, one replica after the other, each with its gradient.
+    """Returns the rows of all replicas, one replica after the other; their gradient finds its way back to each.
 
     Args:
-        value: Tensor of shape `(batch, ...)`, computed by one replica, of the same shape in all.
+        value: Tensor of shape `(batch, ...)`, computed by one replica; the batches of replicas may differ in size.
 
     Returns:
-        The tensor of shape `(num_replicas * batch, ...)`, and the position in it of this replica's first row. Where
-        there is one replica, or within `apart`, these are the value itself and 0.
+        A tensor of shape `(sum of the batches, ...)`; the value itself where there is one replica, or within `apart`.
+
+    Example:
+
+    >>> tft.distribution.sums.gather_over_replicas(tf.constant([1.0, 2.0])).numpy().tolist()
+    [1.0, 2.0]
     """
     if not _has_replicas():
-        return value, 0
-    context = tf.distribute.get_replica_context()
-    start = tf.convert_to_tensor(context.replica_id_in_sync_group) * tf.shape(value)[0]
-    return context.all_gather(value, axis=0), start
+        return value
+    return tf.distribute.get_replica_context().all_gather(value, axis=0)
 
 
 @contextlib.contextmanager

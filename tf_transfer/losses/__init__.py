@@ -2,6 +2,7 @@
 
 from tf_transfer.losses.class_confusion import MinimumClassConfusion
 from tf_transfer.losses.classifier_discrepancy import ClassifierDiscrepancy
+from tf_transfer.losses.contrastive import ContrastiveLoss, InfoNCE, SigmoidContrastive
 from tf_transfer.losses.coral import CORAL
 from tf_transfer.losses.distillation import (
     DIST,
@@ -34,6 +35,7 @@ __all__ = [
     "BatchNuclearNorm",
     "BatchSpectralPenalty",
     "ClassifierDiscrepancy",
+    "ContrastiveLoss",
     "ContrastiveRepresentation",
     "DAREGram",
     "DecoupledKnowledgeDistillation",
@@ -42,6 +44,7 @@ __all__ = [
     "EmbeddingMatching",
     "Entropy",
     "FeatureHint",
+    "InfoNCE",
     "InformationMaximization",
     "JointMMD",
     "JointOptimalTransport",
@@ -52,5 +55,6 @@ __all__ = [
     "RelationalAngle",
     "RelationalDistance",
     "RepresentationSubspaceDistance",
+    "SigmoidContrastive",
     "SimilarityPreserving",
 ]
