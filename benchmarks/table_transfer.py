@@ -7,8 +7,8 @@ missing, since that would name the hospital. Networks train with Adam at 3e-3, 4
 and 200 on the 20 rows; `tft.two_stage` with SGD and Nesterov momentum, 30 epochs at 0.05 on the source and 60 on the
 20 rows at 0.003 for the feature map and 0.03 for the head. Trees are scikit-learn's `HistGradientBoostingClassifier`
 with its defaults, with leaves of three rows or more on the 20 rows, where the default of 20 allows no split. A target
-"standardized by itself" is so by all of its rows, without labels. All of
-that was fixed before the first run: nothing is chosen by labels of the target but what the methods do with their 20.
+"standardized by itself" is so by all of its rows, without labels. All of that was fixed before the first run: nothing
+is chosen by labels of the target but what the methods do with their 20.
 """
 
 import dataclasses

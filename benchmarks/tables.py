@@ -31,6 +31,7 @@ TABLES = {
         adaptation.wine_quality,
         adaptation.amazon_text,
         other_inputs.table_transfer,
+        other_inputs.pipelines,
         fine_tuning.few_labels,
         fine_tuning.tuning,
         running.distribution,

@@ -1,6 +1,6 @@
 """Tables of inputs that are no images."""
 
-from rendered.parts import pivot, with_mean
+from rendered.parts import markdown, pivot, with_mean
 
 _FIGURES = {
     "accuracy": "Accuracy, %:",
@@ -17,3 +17,13 @@ def table_transfer(rows):
         named = [{**row, "accuracy": row[figure]} for row in rows]
         tables.append(f"{caption}\n\n{pivot(with_mean(named, 'target'), 'method', 'target', first)}")
     return "\n\n".join(tables)
+
+
+def pipelines(rows):
+    header = ["input", "pipeline, examples/s", "training, examples/s", "pipeline's share", "parameters"]
+    lines = [
+        [row["input"], f"{row['pipeline_per_second']:,.0f}", f"{row['training_per_second']:,.0f}",
+         f"{row['share']:.0%}", f"{row['parameters']:,}"]
+        for row in rows
+    ]  # fmt: skip
+    return markdown(header, lines)

@@ -70,6 +70,14 @@ def test_rare_values_and_words_share_a_place():
     assert values[:, 7:].shape == (6, 3) and values[1, 7] == 1
 
 
+def test_codes_that_no_lookup_could_tell_are_kept_apart_or_refused():
+    builder = tft.TabularClassifier(columns={"code": "category"}, num_classes=2)
+    column = builder.adapt({"code": ["a", "[UNK]", "b", "a"]}).columns["code"]
+    assert column["values"] == ["a", "b"] and column["other"]
+    with pytest.raises(ValueError, match=r"'code' has codes that float32.*such as 16777217"):
+        builder.adapt({"code": [16777216, 16777217]})
+
+
 def test_only_what_a_table_says_is_asked_of_it():
     builder = tft.TabularClassifier(columns=list(TABLE), num_classes=2).adapt({**TABLE, "id": range(6)})
     assert {name: column["kind"] for name, column in builder.columns.items()} == {**KINDS, "stage": "number"} | {

@@ -54,7 +54,7 @@ def learn_columns(values, columns, *, max_categories, max_tokens):
         if kind == "number":
             found[name] = {"kind": kind, **moments(values[name], name), "missing": bool(is_missing(values[name]).any())}
         elif kind == "category":
-            found[name] = {"kind": kind, **_categories(values[name], max_categories)}
+            found[name] = {"kind": kind, **_categories(values[name], name, max_categories)}
         else:
             found[name] = {"kind": kind, **_tokens(values[name], name, max_tokens)}
     return found
@@ -68,10 +68,7 @@ def moments(values, name):
     if len(present) and len(present) < len(values):
         # It says no more than whether it is there.
         return {"mean": float(present[0]), "std": 1.0}
-    raise ValueError(
-        f"Column {name!r} has one value in all of its {len(values)} rows, so that it says nothing and can't be "
-        "standardized. Leave it out, or take a table where it varies."
-    )
+    raise ValueError(_says_nothing(name, values))
 
 
 def model_inputs(values, columns):
@@ -147,8 +144,7 @@ def _known_column(name, known):
 
 def _check_kind(name, kind, seen, values):
     if seen == "constant":
-        # One sentence for all kinds.
-        moments(np.zeros(len(values)), name)
+        raise ValueError(_says_nothing(name, values))
     if kind == "identifier":
         raise ValueError(
             f"Column {name!r} has another word in nearly each of its {len(values)} rows, so that it names the row and "
@@ -156,6 +152,13 @@ def _check_kind(name, kind, seen, values):
         )
     if (kind == "number") != (values.dtype.kind == "f") and kind != "category":
         _raise_type(name, values, kind == "text")
+
+
+def _says_nothing(name, values):
+    return (
+        f"Column {name!r} has one value in all of its {len(values)} rows, so that it says nothing and can't be "
+        "standardized. Leave it out, or take a table where it varies."
+    )
 
 
 def _raise_type(name, values, strings):
@@ -168,11 +171,17 @@ def _raise_type(name, values, strings):
     )
 
 
-def _categories(values, most):
+def _categories(values, name, most):
     present = values[~is_missing(values)]
     counts = collections.Counter(present.tolist()).most_common()
-    kept = sorted(value for value, _ in counts[:most])
-    return {"values": kept, "missing": len(present) < len(values), "other": len(counts) > most}
+    # Keras' lookup has this one for the values that it does not know.
+    kept = sorted(value for value, _ in counts[:most] if value != "[UNK]")
+    if values.dtype.kind == "f" and len(set(np.float32(kept).tolist())) < len(kept):
+        raise ValueError(
+            f"Column {name!r} has codes that float32, in which a model takes numbers, can't tell apart, such as "
+            f"{kept[-1]:.0f}. Make it texts with `astype(str)`."
+        )
+    return {"values": kept, "missing": len(present) < len(values), "other": len(counts) > len(kept)}
 
 
 def _tokens(values, name, most):

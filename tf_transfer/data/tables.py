@@ -91,7 +91,8 @@ def read_table(
     """Reads a CSV, TSV or parquet file, with a target column, and says what it takes each column for.
 
     Args:
-        path: Path of the file. Text is UTF-8 with the names of the columns in its first line; parquet needs pandas.
+        path: Path of the file: .csv or .tsv, plain or as .gz, .xz or .bz2, UTF-8, with the names of the columns in its
+            first line; or .parquet, which takes pandas.
         target: String, the column to be predicted. Defaults to None: there is none.
         task: "classification" or "regression". Defaults to None: a target of texts or of at most 20 different whole
             numbers makes it a classification.
@@ -101,7 +102,8 @@ def read_table(
             to 4 look like numbers. Defaults to what `tft.data.column_kinds` finds.
         class_names: Sequence of strings, the classes in their order, as the table that a model was trained on had
             them. Defaults to those that are there, sorted, numbers by value.
-        separator: String between the values. Defaults to the one of ",", ";", tab and "|" that fits the first line.
+        separator: String between the values. Defaults to None: a tab in .tsv and .tab, in .csv a comma, or a semicolon
+            where the first line has no comma.
         missing: Sequence of strings in lower case that stand for no value, besides "". Defaults to "?", "na", "n/a",
             "nan" and "null".
         verbose: Boolean, whether to print what was found. Defaults to True.
@@ -155,7 +157,7 @@ def read_table(
 def _target(rows, target, task, class_names, missing):
     if target is None:
         return None, None, None
-    gone = {"", *missing}
+    gone = {"", *(str(each).lower() for each in missing)}
     values = [value.strip() for value in rows.column(target)]
     without = [row for row, value in enumerate(values) if value.lower() in gone]
     if without:
