@@ -39,12 +39,19 @@ OWN = "own mean and spread"
 METHODS = ("source only", OWN, *ALIGNMENTS, *(f"{OWN} + {name}" for name in ALIGNMENTS), *WEIGHTS)
 
 
+def recordings(folder):
+    """Returns the recordings, a float array each in [-1, 1] at 8000 samples a second, and a dict of what is known."""
+    stored = np.load(Path(folder) / "fsdd" / "fsdd.npz")
+    wave = stored["wave"] / 32768.0
+    waves = [wave[start:end] for start, end in itertools.pairwise(stored["offsets"])]
+    known = {name: stored[name].astype("int64") for name in ("label", "speaker", "index")}
+    return waves, {**known, "names": [str(name) for name in stored["speaker_names"]]}
+
+
 def load(folder):
     """Returns features of shape `(3000, FRAMES * BANDS)`, digits, speakers, and the speakers' names."""
-    stored = np.load(Path(folder) / "fsdd" / "fsdd.npz")
-    waves, edges = stored["wave"] / 32768.0, stored["offsets"]
-    features = np.stack([spectrum(waves[start:end]) for start, end in itertools.pairwise(edges)])
-    return features, stored["label"].astype("int64"), stored["speaker"], [str(name) for name in stored["speaker_names"]]
+    waves, known = recordings(folder)
+    return np.stack([spectrum(wave) for wave in waves]), known["label"], known["speaker"], known["names"]
 
 
 def spectrum(wave):

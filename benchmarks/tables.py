@@ -28,6 +28,8 @@ TABLES = {
         adaptation.weighting,
         adaptation.heart_disease,
         adaptation.speakers,
+        other_inputs.audio,
+        other_inputs.fusion,
         adaptation.wine_quality,
         adaptation.amazon_text,
         other_inputs.table_transfer,

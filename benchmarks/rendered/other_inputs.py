@@ -9,6 +9,20 @@ _FIGURES = {
 }
 
 
+def audio(rows):
+    """The official test, and a column a new speaker with their mean."""
+    official = [row for row in rows if row["test"] == "official"]
+    speakers = [row for row in rows if row["test"] != "official"]
+    tables = [pivot(official, "method", "test")] if official else []
+    if speakers:
+        tables.append(pivot(with_mean(speakers, "test"), "method", "test", ("source only",)))
+    return "\n\n".join(f"Accuracy, %:\n\n{table}" for table in tables)
+
+
+def fusion(rows):
+    return pivot(rows, "method", "labels", ("MobileNet 0.25", "MobileNetV2 1.0"))
+
+
 def table_transfer(rows):
     """A table a figure; one line a method, those without labels of the target first."""
     first = tuple(dict.fromkeys(row["method"] for row in rows if "source only" in row["method"]))
