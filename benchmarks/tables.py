@@ -33,6 +33,7 @@ TABLES = {
         adaptation.wine_quality,
         adaptation.amazon_text,
         other_inputs.table_transfer,
+        other_inputs.text_transfer,
         other_inputs.pipelines,
         fine_tuning.few_labels,
         fine_tuning.tuning,

@@ -41,3 +41,12 @@ def pipelines(rows):
         for row in rows
     ]  # fmt: skip
     return markdown(header, lines)
+
+
+def text_transfer(rows):
+    """Macro-F1, one line a method, one column a number of labels of kitchen appliances, and SST-2."""
+    names = [
+        {**row, "accuracy": row["macro_f1"], "data": f"{row['target']}, {row['labels']:,} labels"}
+        for row in sorted(rows, key=lambda row: (row["target"], row["labels"]))
+    ]
+    return pivot(names, "method", "data", ("from scratch", "scratch, mean"))
