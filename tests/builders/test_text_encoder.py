@@ -102,3 +102,13 @@ def test_a_vocabulary_from_a_file(tmp_path):
     (tmp_path / "words.txt").write_text("\n".join(WORDS))
     model = dataclasses.replace(encoder(seed=1), vocabulary=str(tmp_path / "words.txt")).build()
     np.testing.assert_array_equal(features(model, "a film"), features(encoder(seed=1).build(), "a film"))
+
+
+def test_cached_features_are_found_by_what_an_encoder_is(tmp_path):
+    texts = tf.data.Dataset.from_tensor_slices((["a good film", "bad"], [0, 1])).batch(2)
+    cache = tft.FeatureCache(tmp_path)
+    for seed in (1, 1, 2):
+        cache.features(encoder(architecture="mean", seed=seed).build(), texts, verbose=0)
+    other = encoder(architecture="mean", seed=1, vocabulary=("film", "a", "the", "good", "poor")).build()
+    cache.features(other, texts, verbose=0)
+    assert len(cache.entries()) == 3, "of four encoders two are the same, one has other weights, one another vocabulary"

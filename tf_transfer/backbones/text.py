@@ -114,5 +114,10 @@ def _pooled(features, mask, pooling):
         return features[:, 0]
     if mask is None:
         return keras.layers.GlobalAveragePooling1D(name="avg_pooling")(features)
-    weights = keras.ops.expand_dims(keras.ops.cast(mask, features.dtype), -1)
-    return keras.ops.sum(features * weights, axis=1) / keras.ops.maximum(keras.ops.sum(weights, axis=1), 1)
+    return mean_of_tokens(features, mask)
+
+
+def mean_of_tokens(x, mask):
+    """Returns the mean of vectors of tokens, shape `(batch, tokens, dim)`, where a mask is not 0; else zeros."""
+    weights = keras.ops.expand_dims(keras.ops.cast(mask, x.dtype), -1)
+    return keras.ops.sum(x * weights, axis=1) / keras.ops.maximum(keras.ops.sum(weights, axis=1), 1)

@@ -2,6 +2,8 @@
 
 import keras
 
+from tf_transfer.backbones.text import mean_of_tokens
+
 # Below these ids `TextVectorization` has the padding and the words that it does not know.
 NUM_SPECIAL = 2
 
@@ -58,9 +60,9 @@ def convolution_block(x, mask, name, width, *, dropout, causal, seed):
 
 def pool(x, mask, pooling):
     """Returns one vector a text, of its words alone; zeros for a text without words."""
-    weights = _weights(mask, x)
     if pooling == "avg":
-        return keras.ops.sum(x * weights, axis=1) / keras.ops.maximum(keras.ops.sum(weights, axis=1), 1)
+        return mean_of_tokens(x, mask)
+    weights = _weights(mask, x)
     # Far below what a normalization gives, and within what float16 holds.
     highest = keras.ops.max(x * weights - 1e4 * (1 - weights), axis=1)
     return highest * keras.ops.cast(keras.ops.any(mask, axis=1, keepdims=True), x.dtype)

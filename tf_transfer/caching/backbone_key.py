@@ -96,7 +96,10 @@ def _architecture(backbone):
             "`get_config`, so it cannot be told from another backbone. Define `get_config`, or do without the cache."
         ) from error
     kind = f"{type(backbone).__module__}.{type(backbone).__qualname__}"
-    numbers = {layer.name: index for index, layer in enumerate(backbone._flatten_layers())}
+    layers = list(backbone._flatten_layers())
+    # Operations that are no layers are named by what else the process has built, too.
+    operations = [each for layer in layers for each in getattr(layer, "operations", ())]
+    numbers = {name: index for index, name in enumerate(dict.fromkeys(each.name for each in [*layers, *operations]))}
     return [kind, _canonical(config, numbers)]
 
 

@@ -1,6 +1,7 @@
 """Files of rows: comma- or tab-separated with a header, plain or compressed."""
 
 import bz2
+import contextlib
 import csv
 import gzip
 import io
@@ -71,6 +72,22 @@ def read_rows(path, separator=None):
     return _checked(path, *_parsed(path, text, separator, quoting=csv.QUOTE_NONE))
 
 
+@contextlib.contextmanager
+def unpacked(path, mode="rb", **options):
+    """Opens a file that may be compressed as `.gz`, `.xz` or `.bz2`, and says in a sentence when it can't be unpacked.
+
+    Args:
+        path: String, the file.
+        mode: String, as for `open`. Defaults to "rb".
+        **options: As for `open`.
+    """
+    try:
+        with _OPENERS.get(Path(path).suffix.lower(), open)(path, mode, **options) as file:
+            yield file
+    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path} can't be unpacked: {error}.") from error
+
+
 def one_column(name, rows, argument):
     """Returns `name` when the rows have such a column, else raises a `ValueError` that lists the columns."""
     if name not in rows.columns:
@@ -82,11 +99,8 @@ def one_column(name, rows, argument):
 def _read(path):
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no file {path!r}.")
-    try:
-        with _OPENERS.get(Path(path).suffix.lower(), open)(path, "rb") as file:
-            content = file.read()
-    except (lzma.LZMAError, zlib.error, EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} can't be unpacked: {error}.") from error
+    with unpacked(path) as file:
+        content = file.read()
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

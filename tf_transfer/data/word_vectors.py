@@ -1,12 +1,10 @@
 """Word vectors in the text format of GloVe and fastText."""
 
-import bz2
-import gzip
-import lzma
 import os
-from pathlib import Path
 
 import numpy as np
+
+from tf_transfer.data.delimited import unpacked
 
 
 class WordVectors:
@@ -88,27 +86,35 @@ def read_word_vectors(path, vocabulary=None):
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no file of word vectors {path!r}.")
     wanted = None if vocabulary is None else set(vocabulary)
-    words, vectors, dim = {}, [], None
-    opener = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}.get(Path(path).suffix.lower(), open)
-    # Words may hold all that Unicode calls the end of a line, so that only a line feed is one.
-    with opener(path, "rt", encoding="utf-8", errors="replace", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            fields = line.rstrip("\r\n ").split(" ")
-            if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
-                dim = int(fields[1])
-                continue
-            dim = len(fields) - 1 if dim is None else dim
-            # Some published words have spaces in them; their numbers are the last ones.
-            word = " ".join(fields[: len(fields) - dim])
-            if dim < 1 or not word or len(fields) <= dim or (" " in word and _is_number(word.split(" ")[-1])):
-                raise ValueError(_wrong(path, number, line, f"a word and {max(dim, 1)} numbers"))
-            if word not in words and (wanted is None or word in wanted):
-                words[word] = len(vectors)
-                vectors.append(_numbers(fields[len(fields) - dim :], path, number, line))
+    words, vectors = {}, []
+    for number, line, dim in _lines(path):
+        # Some published words have spaces in them; their numbers are the last ones.
+        word, *fields = line.split(" ", 1) if line.count(" ") == dim else line.rsplit(" ", dim)
+        if " " in word and _is_number(word.rsplit(" ", 1)[-1]):
+            raise ValueError(_wrong(path, number, line, f"a word and {dim} numbers"))
+        if word not in words and (wanted is None or word in wanted):
+            words[word] = len(vectors)
+            vectors.append(_numbers(" ".join(fields).split(" "), path, number, line))
     if not words:
         sample = sorted(wanted or ())[:5]
         raise ValueError(f"{path} has no vector for any word of the vocabulary, such as {sample}. Is it in lower case?")
     return WordVectors(list(words), np.stack(vectors), path)
+
+
+def _lines(path):
+    """Yields the number of each line, the line, and how many numbers it holds, as the header or the first line says."""
+    dim = None
+    # Words may hold all that Unicode calls the end of a line, so that only a line feed is one.
+    with unpacked(path, "rt", encoding="utf-8", errors="replace", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            line = line.rstrip("\r\n ")
+            if number == 1 and line.count(" ") == 1 and all(field.isdigit() for field in line.split(" ")):
+                dim = int(line.split(" ")[1])
+                continue
+            dim = line.count(" ") if dim is None else dim
+            if dim < 1 or line.count(" ") < dim or line.startswith(" "):
+                raise ValueError(_wrong(path, number, line, f"a word and {max(dim, 1)} numbers"))
+            yield number, line, dim
 
 
 def _is_number(field):
