@@ -205,3 +205,21 @@ def _(mix_tasks):
     x, y = np.zeros((4, 2)), np.arange(4)
     ((_, labels),) = mix_tasks({"a": (x, y), "b": (x, y / 2)}, batch_size=8, shuffle=False)
     assert labels["a"].numpy().tolist() == [0, -1, 1, -1, 2, -1, 3, -1] and np.isnan(labels["b"]).sum() == 4
+
+
+@row("data.episodes")
+def _(episodes):
+    x, y = np.arange(12.0), np.arange(12) // 4
+    check_refuses(lambda: episodes(x, y, ways=4), "3 classes are too few", "rotations=True")
+    check_refuses(lambda: episodes(x, y, 2, 2, 3), "Class 0 has 4 examples")
+    check_refuses(lambda: episodes(x, y, 2, 1, 1, classes=[0, 9]), "`classes`", "[9]")
+
+
+@row("data.split_classes")
+def _(split_classes):
+    check_refuses(lambda: split_classes(np.arange(4), (0.5, 0.6)), "sum to 1.1")
+
+
+@row("data.check_disjoint")
+def _(check_disjoint):
+    check_refuses(lambda: check_disjoint(np.eye(2), np.eye(2)), "2 of 2 examples")

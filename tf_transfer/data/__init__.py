@@ -5,7 +5,9 @@ from tf_transfer.data.audio_files import BadRecording, decode_audio
 from tf_transfer.data.audio_folder import AudioFolder
 from tf_transfer.data.augmentation import augment, preview
 from tf_transfer.data.class_folder import ClassFolder
+from tf_transfer.data.class_splits import check_disjoint, split_classes
 from tf_transfer.data.decoding import decode_image
+from tf_transfer.data.episodes import episodes
 from tf_transfer.data.fingerprints import StreamFingerprint, fingerprint
 from tf_transfer.data.image_files import BadImage, image_files
 from tf_transfer.data.image_folder import ImageFolder
@@ -40,10 +42,12 @@ __all__ = [
     "augment",
     "augment_audio",
     "balanced_class_weight",
+    "check_disjoint",
     "check_labels",
     "column_kinds",
     "decode_audio",
     "decode_image",
+    "episodes",
     "fingerprint",
     "hold_out",
     "image_files",
@@ -56,5 +60,6 @@ __all__ = [
     "read_text",
     "read_word_vectors",
     "recipe_names",
+    "split_classes",
     "table_columns",
 ]
