@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.signal import stft
 
-from tf_transfer.data import as_dataset, augment_audio
+from tf_transfer.data import as_dataset, audio_augmentation, augment_audio
 from tf_transfer.layers import SpecAugment
 
 RATE = 8000
@@ -55,6 +55,20 @@ def test_a_frequency_mask_is_seen_by_another_transform():
     touched = (change > 3).mean(axis=1)
     assert 0.05 < touched.mean() < 0.4
     assert (change < 1).mean() > 0.5
+
+
+def test_what_happens_to_the_transform_happens_to_the_waveform_in_its_place():
+    x = noise(2, 3000)
+
+    def later_half_quieter(spectrogram, training):
+        frames = tf.shape(spectrogram)[2]
+        return spectrogram + tf.where(tf.range(frames) < frames // 2, 0.0, np.log(0.5))
+
+    got = audio_augmentation._masked(lambda s, training: s + np.log(0.5), RATE, x)
+    np.testing.assert_allclose(got, 0.5 * x, atol=1e-5)
+    got = audio_augmentation._masked(later_half_quieter, RATE, x).numpy()
+    np.testing.assert_allclose(got[:, :1300], x[:, :1300], atol=1e-5)
+    np.testing.assert_allclose(got[:, 1900:], 0.5 * x[:, 1900:], atol=1e-5)
 
 
 def test_a_seed_repeats_the_stream_and_epochs_differ():

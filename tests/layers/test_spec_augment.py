@@ -20,7 +20,7 @@ def runs(hidden):
 
 @pytest.mark.parametrize("axis", ["frequency", "time"])
 def test_one_mask_is_one_stretch_of_the_mean_up_to_its_width_anywhere(axis):
-    x = spectrograms()
+    x = spectrograms(800)
     options = {**NONE, f"num_{axis}_masks": 1, f"{axis}_mask": 0.4, "seed": 1}
     y = SpecAugment(**options)(x, training=True).numpy()
     changed = y != x
@@ -29,8 +29,8 @@ def test_one_mask_is_one_stretch_of_the_mean_up_to_its_width_anywhere(axis):
     assert all(len(each) <= 1 for each in lengths)
     widths = np.array([sum(each) for each in lengths])
     assert 0.35 * size < widths.max() <= 0.4 * size + 1
-    # A width drawn evenly from 0 to 0.4 is 0.2 in the mean.
-    assert abs(widths.mean() / size - 0.2) < 0.03
+    # A width drawn evenly from 0 to 0.4 is 0.2 in the mean, when nothing of it stands outside.
+    assert abs(widths.mean() / size - 0.2) < 0.013
     middle = slice(size // 3, 2 * size // 3)
     # A place at distance d from an end is hidden less often only where a whole mask does not fit.
     assert hidden[:, middle].mean() > hidden[:, [0, -1]].mean() > 0
