@@ -210,7 +210,7 @@ def _(mix_tasks):
 @row("data.episodes")
 def _(episodes):
     x, y = np.arange(12.0), np.arange(12) // 4
-    check_refuses(lambda: episodes(x, y, ways=4), "3 classes are too few", "rotations=True")
+    check_refuses(lambda: episodes(x, y, 4, 1, 1), "3 classes are too few", "rotations=True")
     check_refuses(lambda: episodes(x, y, 2, 2, 3), "Class 0 has 4 examples")
     check_refuses(lambda: episodes(x, y, 2, 1, 1, classes=[0, 9]), "`classes`", "[9]")
 
