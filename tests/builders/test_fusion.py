@@ -264,6 +264,24 @@ def test_adaptation_and_distillation_take_it(tmp_path):
 
 
 @pytest.mark.slow
+def test_texts_and_columns_of_a_table_are_branches(tmp_path):
+    texts = np.array(["a good film", "a bad film", "good", "bad"] * 4, object)
+    table = {"age": np.arange(16.0), "kind": np.array(["a", "b"] * 8, object)}
+    words = tft.builders.TextBuilder(backbone_options={"dim": 8}).adapt(texts, verbose=0)
+    facts = tft.builders.TabularBuilder(columns=["age", "kind"]).adapt(table)
+    builder = tft.FeatureFusion(num_classes=2, branches={"words": words, "facts": facts}, fusion="gated", seed=0)
+    assert tft.FeatureFusion.from_yaml(builder.to_yaml()) == builder
+    x, model = {"text": texts, **facts.inputs(table)}, builder.build()
+    options = {"freeze_epochs": 1, "epochs": 1, "features_cache": tmp_path / "cache", "verbose": 0}
+    phases = tft.fine_tune(model, (x, np.array([1, 0] * 8)), (x, np.array([1, 0] * 8)), **options).phases
+    assert phases[0].cached and phases[1].trainable > phases[0].trainable
+    path = tft.export(model, str(tmp_path / "fusion"), examples=x)
+    served = tf.saved_model.load(path).signatures["serving_default"]
+    given = {name: tf.constant(values) for name, values in x.items()}
+    np.testing.assert_allclose(served(**given)["scores"], model.predict(given, verbose=0), atol=1e-5)
+
+
+@pytest.mark.slow
 def test_it_is_exported_and_comes_back(tmp_path):
     one = tft.builders.ImageBuilder(backbone=backbone_file(), weights=None, augmentation=None)
     branches = {"one": one, "other": dataclasses.replace(one, trainable=1)}
