@@ -59,7 +59,11 @@ def test_lora_by_our_own_means(builder):
     before = model.predict(TEXTS, verbose=0)
     assert 0 < tft.backbones.count_trainable(model).trainable < model.count_params() / 2
     model.fit(TEXTS, np.array([1, 0, 0]), epochs=3, verbose=0)
-    assert np.abs(model.predict(TEXTS, verbose=0) - before).max() > 0
+    after = model.predict(TEXTS, verbose=0)
+    assert np.abs(after - before).max() > 0
+    merged = lora.merge(model)
+    np.testing.assert_allclose(merged.predict(TEXTS, verbose=0), after, atol=1e-5)
+    assert merged.count_params() < model.count_params()
 
 
 def test_features_are_cached_and_the_model_is_exported_with_strings(builder, tmp_path):

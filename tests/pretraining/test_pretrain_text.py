@@ -41,6 +41,7 @@ def test_the_scores_start_at_how_often_words_are_there():
     assert np.abs(scores[0, 0] - scores[0, 1]).max() > 1e-4, "both places give the same"
 
 
+@pytest.mark.slow
 def test_an_encoder_is_trained_on_in_place_and_all_of_it_learns():
     encoder = small().adapt(TEXTS, verbose=0).build()
     before = [np.array(weight) for weight in encoder.weights]
@@ -52,10 +53,10 @@ def test_an_encoder_is_trained_on_in_place_and_all_of_it_learns():
 
 @pytest.mark.slow
 def test_next_words_with_an_encoder_that_does_not_look_ahead():
-    builder = small(causal=True).adapt(TEXTS, verbose=0)
+    builder = small(causal=True, dropout=0.0).adapt(TEXTS, verbose=0)
     assert not looks_ahead(builder.build())
     assert looks_ahead(small().adapt(TEXTS, verbose=0).build())
-    history = train(builder, objective="next", share=None, validation_split=0.0).history.history
+    history = train(builder, objective="next", share=None, validation_split=0.0, epochs=80).history.history
     # "the" leaves four animals open, log 4; what follows is certain.
     assert history["loss"][-1] == pytest.approx(np.log(4) / 3, abs=0.15)
 

@@ -25,8 +25,8 @@ class TextEncoder(Builder):
     `adapt(texts)` returns the builder that knows the vocabulary of the texts; `build()` then makes a `keras.Model` of
     Keras' own layers with the vocabulary inside: input "text", strings of shape `(batch,)`, output `(batch, dim)`. It
     is a backbone: `tft.TextClassifier(backbone=encoder)`, `tft.blocks(encoder)`, `tft.LoRA`. Its strings become numbers
-    within the model, on the CPU, and only numbers flow from there, so that gradients, accelerators and strategies see
-    nothing of them; a model with strings is never compiled by XLA, which Keras finds out by itself.
+    within the model, on the CPU, and only numbers flow from there: gradients and accelerators see nothing of strings,
+    and Keras does not try to compile such a model by XLA.
 
     Args:
         vocabulary: Sequence of words, most frequent first; the path of a text file, a word a line; or None, until

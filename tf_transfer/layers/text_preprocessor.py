@@ -1,7 +1,17 @@
 """A tokenizer of another library as a part of a model that can be saved and opened again."""
 
+import json
+import tempfile
+import weakref
+from pathlib import Path
+
 import keras
 import tensorflow as tf
+
+from tf_transfer.layers import archives
+
+# What a configuration of today's process stands for, by its fingerprint: it does not hold vocabularies.
+_ALIVE = weakref.WeakValueDictionary()
 
 
 @keras.saving.register_keras_serializable(package="tf_transfer")
@@ -10,7 +20,8 @@ class TextPreprocessor(keras.layers.Layer):
 
     Keras runs each layer once while it opens a file, before it reads vocabularies, which KerasHub's tokenizers refuse.
     This layer remembers the shapes of what comes out and says them instead. The vocabulary is in the `.keras` file, and
-    in what is exported.
+    in what is exported. A copy of the layer (`keras.models.clone_model`, `tft.LoRA.merge`) shares the preprocessor,
+    whose configuration alone would have no vocabulary.
 
     Args:
         preprocessor: `keras.layers.Layer` from strings of shape `(batch,)` to a tensor of numbers, or a dict of them.
@@ -50,12 +61,28 @@ class TextPreprocessor(keras.layers.Layer):
 
     def get_config(self):
         config = {"preprocessor": keras.saving.serialize_keras_object(self.preprocessor), "outputs": self.outputs}
-        return {**super().get_config(), **config}
+        fingerprint = _fingerprint(self.preprocessor, config["preprocessor"])
+        _ALIVE[fingerprint] = self.preprocessor
+        return {**super().get_config(), **config, "fingerprint": fingerprint}
 
     @classmethod
     def from_config(cls, config):
-        preprocessor = keras.saving.deserialize_keras_object(config["preprocessor"])
-        return cls(**{**config, "preprocessor": preprocessor})
+        config = dict(config)
+        known = _ALIVE.get(config.pop("fingerprint", None))
+        made = keras.saving.deserialize_keras_object(config["preprocessor"]) if known is None else known
+        return cls(**{**config, "preprocessor": made})
+
+
+def _fingerprint(preprocessor, config):
+    """Returns what tells a preprocessor by its configuration and its files, such as vocabularies."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, part in enumerate(preprocessor._flatten_layers()):
+            if hasattr(part, "save_assets"):
+                place = Path(folder) / str(number)
+                place.mkdir()
+                part.save_assets(str(place))
+        (Path(folder) / "config.json").write_text(json.dumps(config, sort_keys=True, default=str), encoding="utf-8")
+        return archives.fingerprint(folder)
 
 
 def _specs(found):
