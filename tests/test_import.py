@@ -19,9 +19,10 @@ IMPORT = """
 import json, sys, time
 import keras
 before = set(sys.modules)
-start = time.perf_counter()
+# Of the processor: what else the machine does is not ours.
+start = time.process_time()
 import tf_transfer
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 new = sorted({name.split(".")[0] for name in set(sys.modules) - before})
 print(json.dumps({"seconds": seconds, "new": new, "all": sorted(sys.modules)}))
 """
@@ -67,7 +68,7 @@ def last_json(text):
 
 def test_importing_costs_little_and_loads_nothing_that_is_not_needed():
     runs = [last_json(run(IMPORT)) for _ in range(3)]
-    # The smallest of three: what else the machine does can only add to it.
+    # The smallest of three: what else the machine does, in its caches too, can only add to it.
     assert min(each["seconds"] for each in runs) <= 0.3
     assert not set(runs[0]["new"]) & set(LATE)
     assert not set(runs[0]["all"]) & {"keras_tuner", "tensorflow_hub", "tf_keras"}

@@ -3,7 +3,7 @@
 import importlib
 
 # Keras finds a custom class of a `.keras` file only when it is registered by then.
-from tf_transfer import _checks, adaptation, contrastive, distillation, layers, losses, multi_task, schedules
+from tf_transfer import _checks, adaptation, contrastive, distillation, few_shot, layers, losses, multi_task, schedules
 
 __version__ = "0.1.0"
 
@@ -99,6 +99,7 @@ __all__ = [
     "adaptation",
     "contrastive",
     "distillation",
+    "few_shot",
     "layers",
     "losses",
     "multi_task",

@@ -1,0 +1,6 @@
+"""Learning from a few examples: methods that are fitted to episodes and adapt to classes they never saw."""
+
+from tf_transfer.few_shot.episode_evaluation import EpisodeEvaluation, evaluate_episodes
+from tf_transfer.few_shot.prototypical_network import PrototypicalNetwork
+
+__all__ = ["EpisodeEvaluation", "PrototypicalNetwork", "evaluate_episodes"]
