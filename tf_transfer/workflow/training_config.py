@@ -31,7 +31,9 @@ class TrainingConfig(RunConfig):
         features_cache: Boolean, or the folder that keeps the features of the frozen backbone. Defaults to True, the
             user's cache folder.
         seed: Integer, of the split, the shuffling, the augmentation and the head. Defaults to 0.
-        strategy: What to train on, a name for `tft.distribution.strategy`. Defaults to None, no strategy.
+        strategy: What to train on, a name for `tft.distribution.strategy`: "multi_worker" for all machines that the
+            environment variable TF_CONFIG names, "mirrored" for all devices of this one, "auto" for what there is.
+            Defaults to None, no strategy.
         min_accuracy: Float in [0, 1]. Below it, on validation, nothing is saved or exported. Defaults to None.
         save_model: String or path, a `.keras` file to save to. Defaults to None.
         export: String or path, the folder of the served model, such as "saved_models/flowers". Defaults to None.
