@@ -6,9 +6,9 @@
 the source, all of their recordings; ten recordings a digit of NAME, drawn by the seed, are the labelled target, and
 the other 400 are the test. Source only asks the source's model; from scratch sees the 100 alone; features trains a new
 head on the frozen encoder of the source; fine-tuned goes on training the source's whole model on the 100, at a third of
-its rate. Nothing here was chosen by a test: in a run of 15 epochs with the builder's own, wider filters, recordings 5 to
-9, held out, no longer gained after the tenth, and the rest was set beforehand. Beside it logarithmic spectra with ridge
-regression, as in speakers.py.
+its rate. Nothing here was chosen by a test: in a run of 15 epochs with the builder's own, wider filters, recordings 5
+to 9, held out, no longer gained after the tenth, and the rest was set beforehand. Beside it logarithmic spectra with
+ridge regression, as in speakers.py.
 """
 
 import itertools
