@@ -35,6 +35,7 @@ TABLES = {
         other_inputs.table_transfer,
         other_inputs.text_transfer,
         other_inputs.pipelines,
+        other_inputs.many_tasks,
         fine_tuning.few_labels,
         fine_tuning.tuning,
         running.distribution,

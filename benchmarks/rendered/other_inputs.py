@@ -50,3 +50,17 @@ def text_transfer(rows):
         for row in sorted(rows, key=lambda row: (row["target"], row["labels"]))
     ]
     return pivot(names, "method", "data", ("from scratch", "scratch, mean"))
+
+
+def many_tasks(rows):
+    """One line a method, a column for each task with all of its labels and with half of them."""
+    named = [
+        {**row, "accuracy": row[task], "column": f"{task}, {row['labels']}"}
+        for task in ("digit", "speaker")
+        for row in rows
+    ]
+    columns = [
+        f"{task}, {labels}" for labels in dict.fromkeys(row["labels"] for row in rows) for task in ("digit", "speaker")
+    ]
+    named.sort(key=lambda row: columns.index(row["column"]))
+    return pivot(named, "method", "column", ("each alone",))

@@ -164,9 +164,8 @@ def test_one_task_trains_the_model_it_is_of(builder):
     np.testing.assert_allclose(digits.predict(IMAGES, verbose=0), made.predict(IMAGES, verbose=0)["digit"], rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "cls", [tft.UncertaintyWeighting, pytest.param(tft.PCGrad, marks=pytest.mark.slow)], ids=["uncertainty", "pcgrad"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", [tft.UncertaintyWeighting, tft.PCGrad], ids=["uncertainty", "pcgrad"])
 def test_balancing_takes_what_the_builder_makes(builder, cls):
     trunk = dataclasses.replace(builder.trunk, trainable=True)
     tasks = {name: dataclasses.replace(task, weight=1.0) for name, task in builder.tasks.items()}
@@ -176,3 +175,42 @@ def test_balancing_takes_what_the_builder_makes(builder, cls):
     history = method.fit(IMAGES, LABELS, validation_data=(IMAGES, LABELS), verbose=0).history
     assert {"digit_loss", "val_digit_accuracy", "age_mae", "val_tags_auc"} <= set(history)
     assert method.deployable() is made and made.builder.tasks == tasks
+
+
+@pytest.mark.slow
+def test_fine_tune_trains_all_tasks_where_labels_are_missing(builder):
+    made = builder.build()
+    history = tft.fine_tune(
+        made,
+        (IMAGES, LABELS),
+        freeze_epochs=1,
+        epochs=1,
+        unfreeze=True,
+        validation_data=(IMAGES, LABELS),
+        features_cache=False,
+        verbose=0,
+    ).history
+    assert {"digit_loss", "age_mae", "val_tags_accuracy"} <= set(history)
+    assert np.all(np.isfinite(history["loss"]))
+
+
+def test_texts_and_tables_can_be_the_trunk():
+    texts = np.array(["a good film", "a bad film", "a dull one", "good fun"], dtype=object)
+    text = tft.builders.TextBuilder(backbone_options={"dim": 4}, seed=0).adapt(texts, verbose=0)
+    table = {"age": np.array([1.0, 2.0, np.nan, 4.0]), "pain": np.array(["none", "some", "none", ""], dtype=object)}
+    rows = tft.builders.TabularBuilder(columns=["age", "pain"], hidden_units=(4,), seed=0).adapt(table)
+    tasks = {"liked": tft.ClassificationTask(num_classes=2), "stars": tft.RegressionTask()}
+    labels = {"liked": np.array([1, 0, -1, 1]), "stars": np.array([[4.0], [np.nan], [2.0], [5.0]], "float32")}
+    for trunk, x in ((text, texts), (rows, rows.inputs(table))):
+        model = tft.MultiTask(trunk=trunk, tasks=tasks).build()
+        assert np.isfinite(model.fit(x, labels, verbose=0).history["loss"][0])
+        encoder, head = tft.backbones.split_at_backbone(model)
+        assert sorted(head.output_names) == ["liked", "stars"] and len(encoder.outputs) == 1
+
+
+def test_methods_for_one_output_say_so(model):
+    encoder, head = tft.backbones.split_at_backbone(model)
+    with pytest.raises(ValueError, match="one output"):
+        tft.DANN(encoder, head)
+    with pytest.raises(ValueError, match="one output"):
+        tft.Distiller(model, model, verbose=False)

@@ -120,6 +120,7 @@ def test_pairs_can_have_weights_and_streams_have_groups():
     assert np.isfinite(model.fit(stream, validation_data=stream, verbose=0).history["val_loss"][0])
 
 
+@pytest.mark.slow
 def test_mixed_precision_scales_the_loss_and_predicts_in_float32():
     keras.config.set_dtype_policy("mixed_float16")
     try:

@@ -76,6 +76,7 @@ def test_the_weights_of_dynamic_averaging_follow_the_last_two_epochs():
     assert np.ptp([history[f"{name}_weight"][3] for name in NAMES]) > 0.01
 
 
+@pytest.mark.slow
 def test_dynamic_averaging_goes_on_where_it_was_stopped_and_begins_anew(tmp_path):
     whole, part = (tft.DynamicWeightAveraging(network()) for _ in range(2))
     for method in (whole, part):
@@ -124,6 +125,7 @@ def test_grad_norm_takes_the_step_of_its_paper():
     assert np.ptp(expected - weights) > 0.01
 
 
+@pytest.mark.slow
 def test_grad_norm_remembers_the_first_losses_and_takes_the_layer_it_is_told():
     method = tft.GradNorm(network(), shared_layer="first")
     found = values_and_gradients(method.model)
@@ -191,10 +193,15 @@ def test_the_coefficients_are_those_of_the_algorithm():
         np.testing.assert_allclose(found, projected(gradients, orders), rtol=1e-8)
 
 
+SLOW = pytest.mark.slow
 METHODS = [tft.UncertaintyWeighting, tft.DynamicWeightAveraging, tft.GradNorm, tft.PCGrad]
 
 
-@pytest.mark.parametrize("cls", METHODS)
+@pytest.mark.parametrize(
+    "cls",
+    [pytest.param(cls, marks=[SLOW] if cls in METHODS[:2] else []) for cls in METHODS],
+    ids=lambda cls: cls.__name__,
+)
 def test_regularizers_and_weights_of_examples_count(cls):
     """Held against the same method without: GradNorm and PCGrad have training steps of their own."""
     weights = np.linspace(0.0, 2.0, 16).astype("float32")
@@ -211,16 +218,12 @@ def test_regularizers_and_weights_of_examples_count(cls):
     np.testing.assert_allclose(difference, RATE * 2 * 0.1 * before[0], rtol=1e-3, atol=1e-6)
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.mark.parametrize(
     ("cls", "policy"),
     [
-        pytest.param(tft.PCGrad, "mixed_float16"),
         pytest.param(tft.GradNorm, "mixed_float16"),
         *(pytest.param(cls, "mixed_bfloat16", marks=SLOW) for cls in METHODS),
-        *(pytest.param(cls, "mixed_float16", marks=SLOW) for cls in METHODS[:2]),
+        *(pytest.param(cls, "mixed_float16", marks=SLOW) for cls in METHODS if cls is not tft.GradNorm),
     ],
 )
 def test_mixed_precision_learns_nearly_the_same(cls, policy):
