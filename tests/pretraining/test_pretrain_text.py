@@ -21,6 +21,7 @@ def train(encoder, texts=TEXTS, **options):
     return tft.pretrain_text(texts, encoder, **{**defaults, **options})
 
 
+@pytest.mark.slow
 def test_words_are_guessed_from_those_around_them():
     encoder = train(small(), validation_split=0.0)
     history = encoder.history.history
