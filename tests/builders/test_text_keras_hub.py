@@ -79,3 +79,16 @@ def test_features_are_cached_and_the_model_is_exported_with_strings(builder, tmp
 def test_files_are_keras_own_to_open(builder, tmp_path):
     builder.build().save(tmp_path / "model.keras")
     assert isinstance(keras.models.load_model(tmp_path / "model.keras"), keras.Model)
+
+
+def test_an_encoder_of_pieces_knows_new_words_by_their_parts(tmp_path):
+    texts = ["the walker walked", "a talker talked", "the talks and walks"] * 4
+    builder = tft.TextEncoder(split="pieces", architecture="cnn", dim=4, num_blocks=1, max_words=60, seed=1)
+    encoder = tft.pretrain_text(texts, builder, epochs=1, batch_size=4, seed=1, verbose=0)
+    tokens = encoder.get_layer("stem_tokens")
+    ids = np.asarray(tokens(tf.constant(["walktalk", "§"])))
+    assert (ids[0] > 1).sum() > 1, f"the parts of a new word are {ids[0]}"
+    assert ids[1][0] == 1 and not ids[1][1:].any()
+    encoder.save(tmp_path / "encoder.keras")
+    again = tft.backbones.load_text_backbone(f"file:{tmp_path}/encoder.keras")
+    np.testing.assert_allclose(again.predict(TEXTS, verbose=0), encoder.predict(TEXTS, verbose=0), atol=1e-6)

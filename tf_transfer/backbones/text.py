@@ -63,6 +63,15 @@ def load_text_backbone(
     return keras.Model(text, _pooled(features, mask, pooling), name=model_name(place))
 
 
+def import_keras_hub(what):
+    """Returns the module of KerasHub, or raises an `ImportError` that says how what needs it comes to it."""
+    try:
+        import keras_hub
+    except ImportError as error:
+        raise ImportError(f"{what} needs KerasHub: `pip install tf-transfer[keras-hub]`. ({error})") from error
+    return keras_hub
+
+
 def takes_strings(model):
     """Returns whether a model has one input, of strings, a text an example."""
     inputs = getattr(model, "inputs", None) or []
@@ -91,12 +100,7 @@ def _hub(handle, text, output_key, preprocessor):
 
 
 def _keras_hub(preset, text, sequence_length):
-    try:
-        import keras_hub
-    except ImportError as error:
-        raise ImportError(
-            f"The preset {preset!r} is one of KerasHub: `pip install tf-transfer[keras-hub]`. ({error})"
-        ) from error
+    keras_hub = import_keras_hub(f"The preset {preset!r}")
     backbone = keras_hub.models.Backbone.from_preset(preset)
     make = keras_hub.models.TextClassifierPreprocessor.from_preset(preset, sequence_length=sequence_length)
     tokens = TextPreprocessor(make, name="tokens")(text)

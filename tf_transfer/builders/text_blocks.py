@@ -3,9 +3,7 @@
 import keras
 
 from tf_transfer.backbones.text import mean_of_tokens
-
-# Below these ids `TextVectorization` has the padding and the words that it does not know.
-NUM_SPECIAL = 2
+from tf_transfer.builders.text_tokens import NUM_SPECIAL
 
 
 def embed(ids, num_words, dim, word_dim):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_transfer import _checks
 from tf_transfer.backbones import reinitialize
-from tf_transfer.builders import text_blocks
+from tf_transfer.builders import text_blocks, text_tokens
 from tf_transfer.builders.base import Builder
 from tf_transfer.data import read_word_vectors
 
@@ -40,8 +40,9 @@ class TextEncoder(Builder):
         sequence_length: Integer, the words of a text that are looked at, or None, for what 95 of 100 texts have, at
             most 256, when `adapt` finds it. Defaults to None.
         max_words: Integer, largest vocabulary that `adapt` makes. Defaults to 20000.
-        split: "words", or "characters" for languages without spaces and for very short texts. Letters become small and
-            punctuation is left out. Defaults to "words".
+        split: "words"; "characters" for languages without spaces and for very short texts; or "pieces", the WordPiece
+            tokenizer of KerasHub (`pip install tf-transfer[keras-hub]`), which knows a new word by its parts. Letters
+            become small and, but for "pieces", punctuation is left out. Defaults to "words".
         causal: Boolean, whether a word sees only those before it, as pretraining by the next word needs. Defaults to
             False.
         pooling: "avg" or "max" over the words. Defaults to "avg".
@@ -83,7 +84,7 @@ class TextEncoder(Builder):
     def __post_init__(self):
         super().__post_init__()
         _checks.one_of(self.architecture, "architecture", ARCHITECTURES)
-        _checks.one_of(self.split, "split", ["words", "characters"])
+        _checks.one_of(self.split, "split", ["words", "characters", "pieces"])
         _checks.one_of(self.pooling, "pooling", ["avg", "max"])
         for name in ("dim", "num_blocks", "num_heads", "kernel_size", "max_words"):
             _checks.integer(getattr(self, name), name, 1)
@@ -107,11 +108,9 @@ class TextEncoder(Builder):
         batches = text_batches(texts)
         found = {}
         if self.vocabulary is None:
-            tokens = self._tokens(max_tokens=self.max_words + text_blocks.NUM_SPECIAL)
-            tokens.adapt(batches)
-            found["vocabulary"] = tuple(str(word) for word in tokens.get_vocabulary()[text_blocks.NUM_SPECIAL :])
+            found["vocabulary"] = text_tokens.find_vocabulary(batches, self.split, self.max_words)
         words = _words(found.get("vocabulary", self.vocabulary))
-        lengths, known = _lengths(batches, self._tokens(vocabulary=words))
+        lengths, known = _lengths(batches, text_tokens.whole(text_tokens.layer(self.split, words, 1)))
         if self.sequence_length is None:
             longest = int(np.percentile(lengths, 95))
             found["sequence_length"] = min(-(-max(longest, 1) // 8) * 8, _LONGEST)
@@ -128,17 +127,13 @@ class TextEncoder(Builder):
         words = _words(self.vocabulary)
         vectors = None if self.word_vectors is None else read_word_vectors(self.word_vectors, words)
         text = keras.Input((), dtype="string", name="text")
-        ids = self._tokens(vocabulary=words, output_sequence_length=self.sequence_length)(text)
+        ids = text_tokens.layer(self.split, words, self.sequence_length)(text)
         model = keras.Model(text, self._network(ids, len(words), vectors and vectors.dim), name="text_encoder")
         if self.seed is not None:
             reinitialize(model, self.seed)
         if vectors is not None:
             _start_from(model.get_layer("stem_words"), vectors, words)
         return model
-
-    def _tokens(self, **options):
-        split = {"words": "whitespace", "characters": "character"}[self.split]
-        return keras.layers.TextVectorization(split=split, name="stem_tokens", **options)
 
     def _network(self, ids, num_words, word_dim):
         mask = keras.ops.not_equal(ids, 0)
@@ -202,7 +197,7 @@ def _lengths(batches, tokens):
     for batch in batches:
         ids = np.asarray(tokens(batch))
         lengths.append((ids != 0).sum(axis=1))
-        known += int((ids >= text_blocks.NUM_SPECIAL).sum())
+        known += int((ids >= text_tokens.NUM_SPECIAL).sum())
     lengths = np.concatenate(lengths)
     if not lengths.any():
         raise ValueError(f"The {len(lengths)} texts have no words at all.")
@@ -221,7 +216,7 @@ def _about(words, lengths, known, sequence_length, word_vectors):
 def _start_from(embedding, vectors, words):
     table, known = vectors.table(words)
     values = keras.ops.convert_to_numpy(embedding.embeddings).copy()
-    rows = text_blocks.NUM_SPECIAL + np.flatnonzero(known)
+    rows = text_tokens.NUM_SPECIAL + np.flatnonzero(known)
     # Words without a vector start as large as those that have one.
     values *= table[known].std() / values.std()
     values[rows] = table[known]

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from tf_transfer.builders.text_tokens import whole
+
 _TOKENS, _WORDS, _TOP = "stem_tokens", "stem_words", "top_norm"
 
 
@@ -17,10 +19,9 @@ def check_encoder(encoder):
 
 
 def words_of(encoder):
-    """Returns a layer that makes ids of whole texts, how many of them the encoder sees, and the id of a hidden word."""
+    """Returns what makes ids of whole texts, how many of them the encoder sees, and the id of a hidden word."""
     tokens = encoder.get_layer(_TOKENS)
-    whole = type(tokens).from_config({**tokens.get_config(), "output_sequence_length": None})
-    return whole, tokens.output.shape[1], encoder.get_layer(_WORDS).input_dim - 1
+    return whole(tokens), tokens.output.shape[1], encoder.get_layer(_WORDS).input_dim - 1
 
 
 def language_model(encoder, word_counts, seed=None):

@@ -18,7 +18,7 @@ def windows(batches, tokens, length):
 
     Args:
         batches: `tf.data.Dataset` of batches of strings.
-        tokens: `keras.layers.TextVectorization` that does not cut texts.
+        tokens: Function from strings to ids, which does not cut texts.
         length: Integer, words a window.
     """
     found = []
