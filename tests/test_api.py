@@ -274,7 +274,7 @@ ROOMS = {
         "cache_teacher",
     ],
     "distribution": ["Cluster", "is_chief", "is_multi_worker", "on_chief", "strategy"],
-    "few_shot": ["EpisodeEvaluation", "PrototypicalNetwork", "evaluate_episodes"],
+    "few_shot": ["EpisodeEvaluation", "MAML", "PrototypicalNetwork", "evaluate_episodes"],
     "fine_tuning": [
         "FineTuningHistory",
         "GradualUnfreezing",

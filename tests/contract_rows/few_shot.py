@@ -36,6 +36,26 @@ def _(prototypical_network):
     check_refuses(lambda: made.adapt(X[:4], np.array([0, 0, 2, 2])), "each with an example")
 
 
+@row("few_shot.MAML")
+def _(maml):
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, activation="relu"), keras.layers.Dense(3)])
+    check_config(functools.partial(maml, network, 0.1, 2, evaluation_steps=3, learned_rates=True, adapts="head"))
+    made = maml(network, 0.1, 2, learned_rates=True)
+    made.compile("adam")
+    assert np.isfinite(made.fit(stream(), validation_data=stream(), verbose=0).history["val_loss"][0])
+    inputs = {name: np.asarray(part) for name, part in next(iter(stream()))[0].items()}
+    again = check_saves(made, inputs)
+    assert int(again.optimizer.iterations) == 2
+    again.fit(stream(), verbose=0)
+    softmax = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    logits = maml(softmax, 0.1, evaluation_steps=0)(inputs)
+    assert not np.allclose(np.sum(logits, -1), 1.0)
+    check_refuses(lambda: maml(network, inner_learning_rate=0.0), "`inner_learning_rate`")
+    check_refuses(lambda: maml(network, adapts="heads"), "`adapts`", "'head'")
+    check_refuses(lambda: made(X), "'support_labels'")
+    check_refuses(lambda: maml(keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])), "no trainable weights")
+
+
 @row("few_shot.EpisodeEvaluation")
 def _(episode_evaluation):
     check_refuses(lambda: episode_evaluation(np.ones((2, 2))), "`accuracies`")

@@ -7,15 +7,14 @@ from keras import ops
 
 from tf_transfer import _checks
 from tf_transfer.backbones import find_backbone, split_at_backbone
-from tf_transfer.few_shot.episode_evaluation import evaluate_episodes
-from tf_transfer.training import TransferModel, as_multi_worker
+from tf_transfer.few_shot.episodic_model import EpisodicModel, check_batch, check_model
+from tf_transfer.training import as_multi_worker
 
-_INPUTS = ("support", "support_labels", "query")
 _COSINE_SCALE = 10.0
 
 
 @keras.saving.register_keras_serializable(package="tf_transfer")
-class PrototypicalNetwork(TransferModel):
+class PrototypicalNetwork(EpisodicModel):
     """Tells classes apart by the nearest prototype, the mean embedding of the examples of a class.
 
     Trained on episodes, it learns an embedding in which that works for classes it never saw. On a pretrained encoder it
@@ -62,26 +61,8 @@ class PrototypicalNetwork(TransferModel):
             self.scale = self.add_weight(shape=(), dtype="float32", initializer=initial, autocast=False, name="scale")
         self.built = True
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
-        """Configures the model for training.
-
-        Args:
-            optimizer: Name or `keras.optimizers.Optimizer`. Defaults to "adam".
-            loss: Loss on logits and integer labels. Defaults to cross-entropy.
-            metrics: As in `keras.Model.compile`. Defaults to the accuracy on the queries.
-            **kwargs: Further arguments of `keras.Model.compile`.
-        """
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss
-        metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if metrics is None else metrics
-        super().compile(optimizer, loss, metrics=metrics, **kwargs)
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        # The file holds its state; Keras fills in what is there.
-        self.optimizer.build(self.trainable_variables)
-
     def call(self, inputs, training=False):
-        _check_batch(inputs)
+        check_batch(inputs)
         support, query = inputs["support"], inputs["query"]
         if self.transductive and not training:
             # Each episode has statistics of its own.
@@ -121,10 +102,6 @@ class PrototypicalNetwork(TransferModel):
         products = ops.einsum("eqd,ewd->eqw", query, prototypes)
         lengths = ops.sum(ops.square(query), -1)[..., None] + ops.sum(ops.square(prototypes), -1)[:, None]
         return 2.0 * products - lengths
-
-    def evaluate_episodes(self, episodes, num_episodes=600, verbose=0):
-        """Returns the `EpisodeEvaluation` of this model; see `tft.few_shot.evaluate_episodes`."""
-        return evaluate_episodes(self, episodes, num_episodes, verbose=verbose)
 
     def adapt(self, x, y, class_names=None, *, batch_size=32):
         """Makes a plain classifier of the classes of a few examples.
@@ -200,20 +177,6 @@ class PrototypicalNetwork(TransferModel):
 
 
 def _encoder(encoder):
-    ends = [getattr(encoder, name, None) or () for name in ("inputs", "outputs")]
-    if not isinstance(encoder, keras.Model) or [len(each) for each in ends] != [1, 1]:
-        raise ValueError(
-            "`encoder` must be a functional or sequential keras.Model with one input and one output. "
-            f"Received: {encoder!r}."
-        )
+    check_model(encoder, "encoder")
     has_head = hasattr(encoder, "builder") and find_backbone(encoder) is not encoder
     return split_at_backbone(encoder)[0] if has_head else encoder
-
-
-def _check_batch(inputs):
-    missing = [name for name in _INPUTS if not isinstance(inputs, dict) or name not in inputs]
-    if missing:
-        found = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
-        raise ValueError(
-            f"A batch must be a dict of {list(_INPUTS)}, as `tft.data.episodes` makes them. Received: {found}."
-        )

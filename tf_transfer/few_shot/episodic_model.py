@@ -1,0 +1,61 @@
+"""What methods share that are fitted to episodes: how they compile, and how they are asked about episodes."""
+
+import keras
+
+from tf_transfer.few_shot.episode_evaluation import evaluate_episodes
+from tf_transfer.training import TransferModel
+
+INPUTS = ("support", "support_labels", "query")
+
+
+class EpisodicModel(TransferModel):
+    """A `TransferModel` on batches of episodes, as `tft.data.episodes` draws them.
+
+    Its predictions are those of the queries, `(num_episodes, num_queries, ...)`, logits where there are classes.
+
+    Args:
+        **kwargs: As in `TransferModel`.
+    """
+
+    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs):
+        """Configures the model for training.
+
+        Args:
+            optimizer: Name or `keras.optimizers.Optimizer`. Defaults to "adam".
+            loss: Loss of the queries. Defaults to cross-entropy of logits and integer labels.
+            metrics: As in `keras.Model.compile`. Defaults to the accuracy on the queries, and to none for another loss.
+            **kwargs: Further arguments of `keras.Model.compile`.
+        """
+        if metrics is None:
+            metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if loss is None else []
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss
+        super().compile(optimizer, loss, metrics=metrics, **kwargs)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        # The file holds its state; Keras fills in what is there.
+        self.optimizer.build(self.trainable_variables)
+
+    def evaluate_episodes(self, episodes, num_episodes=600, verbose=0):
+        """Returns the `EpisodeEvaluation` of this model; see `tft.few_shot.evaluate_episodes`."""
+        return evaluate_episodes(self, episodes, num_episodes, verbose=verbose)
+
+
+def check_batch(inputs):
+    """Raises for what is no batch of episodes."""
+    missing = [name for name in INPUTS if not isinstance(inputs, dict) or name not in inputs]
+    if missing:
+        found = sorted(inputs) if isinstance(inputs, dict) else type(inputs).__name__
+        raise ValueError(
+            f"A batch must be a dict of {list(INPUTS)}, as `tft.data.episodes` makes them. Received: {found}."
+        )
+
+
+def check_model(model, name):
+    """Raises for a model that has not one input and one output."""
+    ends = [getattr(model, end, None) or () for end in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or [len(each) for each in ends] != [1, 1]:
+        raise ValueError(
+            f"`{name}` must be a functional or sequential keras.Model with one input and one output. "
+            f"Received: {model!r}."
+        )
