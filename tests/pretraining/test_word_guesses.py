@@ -69,8 +69,12 @@ def test_each_epoch_asks_otherwise_and_a_seed_asks_the_same_again():
     np.testing.assert_array_equal(epochs(3)[1], second)
     fixed = epochs(3, shuffle=False)
     np.testing.assert_array_equal(fixed[0], fixed[1])
-    assert stream_length() == 2
 
 
-def stream_length():
-    return int(questions("masked", None, MASK).dataset(ROWS[:8], 4, 0).cardinality())
+def test_the_weights_of_a_batch_are_one_in_the_mean_whatever_the_lengths():
+    rows = ROWS[:8].copy()
+    rows[:6, 4:] = 0
+    stream = questions("masked", 0.5, MASK).dataset(rows, 4, 0)
+    assert int(stream.cardinality()) == 2
+    for _, _, weights in stream:
+        assert (weights.numpy() == 0).any() and float(tf.reduce_mean(weights)) == pytest.approx(1.0)

@@ -144,6 +144,6 @@ def _compile(model, learning_rate, num_steps):
     )
     model.compile(
         keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight"),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         weighted_metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )

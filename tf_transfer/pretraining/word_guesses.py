@@ -51,12 +51,14 @@ class Questions(NamedTuple):
         """Returns batches ({"ids", "places"}, words, weights), other questions each epoch when shuffled.
 
         "ids" are what the model sees, "places" where words are asked for, shape `(batch, num_places)`; the words are
-        those that stand there (or next), the weights 0 where a text is too short for so many.
+        those that stand there (or next), the weights 0 where a text is too short for so many, and 1 in the mean over
+        all places of a batch.
         """
         batches = as_dataset((rows, np.zeros(len(rows))), batch_size=batch_size, shuffle=shuffle, seed=seed)
         draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=shuffle)
         asked = tf.data.Dataset.zip((batches, draws)).map(
-            lambda batch, draw: self.ask(batch[0], tf.stack([draw, draw])), num_parallel_calls=tf.data.AUTOTUNE
+            lambda batch, draw: _of_mean_one(*self.ask(batch[0], tf.stack([draw, draw]))),
+            num_parallel_calls=tf.data.AUTOTUNE,
         )
         return asked.apply(tf.data.experimental.assert_cardinality(batches.cardinality())).prefetch(2)
 
@@ -88,6 +90,11 @@ class Questions(NamedTuple):
         shown = tf.where(weights > 0, shown, kept)
         row = tf.broadcast_to(tf.range(tf.shape(places)[0])[:, tf.newaxis], tf.shape(places))
         return tf.tensor_scatter_nd_update(rows, tf.stack([row, places], axis=-1), shown)
+
+
+def _of_mean_one(inputs, words, weights):
+    # So that Keras' mean over all places, which it knows to take over replicas, is the mean over what is asked.
+    return inputs, words, weights / tf.reduce_mean(weights)
 
 
 def questions(objective, share, mask_id):
