@@ -10,9 +10,9 @@ held out, and the epoch with its lowest loss is kept. No review of a kitchen app
 "from scratch" is the same network without either training, on the target's labels alone; "scratch, mean" the mean of
 the words' embeddings, a network that suits few labels better. Both hold out a fifth of the labels to choose the epoch.
 "features" trains a new head on the carried encoder, "fine-tuned" is `tft.fine_tune` at its defaults but for the epochs
-of the head; "pretrained features" is a head on the encoder that saw no labels of the sources. The two rows of logistic
-regression on tf-idf have the target's labels alone, and those of source and target together, weighted so that both
-domains count alike.
+of the head. "pretrained features" is a head on the encoder that saw no labels of the sources, "features, not
+pretrained" on one that saw their labels alone. The two rows of logistic regression on tf-idf have the target's labels
+alone, and those of source and target together, weighted so that both domains count alike.
 
 `sst2` has all 6920 labels of its training part: the network from scratch, on the encoder of the reviews, and the mean
 of the embeddings, each keeping the epoch that is best on the development part; the score is that of the test part.
@@ -46,7 +46,8 @@ PRETRAIN = {"epochs": 3, "batch_size": 64, "learning_rate": 2e-3}
 SOURCE_EPOCHS, SOURCE_RATE, BATCH = 3, 1e-3, 64
 HEAD_EPOCHS, SCRATCH_STEPS, MEAN = 60, 600, {"architecture": "mean", "dim": 64, "sequence_length": 128}
 LINEAR = ("tf-idf, target labels", "tf-idf, source and target labels")
-METHODS = (*LINEAR, "features", "fine-tuned", "from scratch", "scratch, mean", "pretrained features")
+NOT_BOTH = ("pretrained features", "features, not pretrained")
+METHODS = (*LINEAR, "features", "fine-tuned", "from scratch", "scratch, mean", *NOT_BOTH)
 SST2 = ("from scratch", "scratch, mean", "fine-tuned", "tf-idf")
 
 
@@ -69,10 +70,20 @@ def pretrained(data, seed, folder):
 
 def carried(data, seed, folder):
     """Returns the path of the encoder that was also trained on the sources' labels."""
-    path = folder / f"carried_{seed}.keras"
+    builder = classifier(f"file:{pretrained(data, seed, folder)}", seed, trainable=True, learning_rate=SOURCE_RATE)
+    return trained(builder, data, seed, folder / f"carried_{seed}.keras")
+
+
+def labelled(data, seed, folder):
+    """Returns the path of the encoder that was trained on the sources' labels alone."""
+    options = {name: value for name, value in ENCODER.items() if name != "architecture"}
+    builder = classifier(ENCODER["architecture"], seed, backbone_options=options, learning_rate=SOURCE_RATE)
+    return trained(builder, data, seed, folder / f"labelled_{seed}.keras")
+
+
+def trained(builder, data, seed, path):
     if not path.exists():
-        builder = classifier(f"file:{pretrained(data, seed, folder)}", seed, trainable=True, learning_rate=SOURCE_RATE)
-        model = builder.build()
+        model = builder.adapt(data[0], verbose=0).build()
         best(model, *tft.data.hold_out(data, 0.1, seed), SOURCE_EPOCHS, seed, verbose=2)
         tft.backbones.find_backbone(model).save(path)
     return path
@@ -130,7 +141,7 @@ def measure(method, count, seed, source, folder, target):
     if method in ("from scratch", "scratch, mean"):
         model = from_scratch(ENCODER if method == "from scratch" else MEAN, train, seed)
     else:
-        path = pretrained(source, seed, folder) if "pretrained" in method else carried(source, seed, folder)
+        path = ENCODERS.get(method, carried)(source, seed, folder)
         model = classifier(f"file:{path}", seed).build()
         epochs = 10 if method == "fine-tuned" else 0
         tft.fine_tune(model, train, freeze_epochs=HEAD_EPOCHS, epochs=epochs, seed=seed, verbose=0)
@@ -159,6 +170,9 @@ def measure_sst2(method, seed, data, source, folder):
         options = ENCODER if method == "from scratch" else MEAN
         model = from_scratch({**options, "sequence_length": 48}, train, seed, development)
     return scores(y_test, model.predict(x_test, batch_size=256, verbose=0).argmax(-1))
+
+
+ENCODERS = {"pretrained features": pretrained, "features, not pretrained": labelled}
 
 
 def main():
