@@ -6,7 +6,8 @@
 and MobileNetV2 (1.0, ImageNet) see each image in their own preprocessing; their features are computed once, since no
 run changes them, and each head trains on these for 30 epochs of batches of 32 at a rate of up to 0.01, warmed up and
 then along a cosine, with a squared norm of 1e-3: what transfer.py has for this data set. The last weights count, so
-nothing is chosen.
+nothing is chosen. Gates, attention and residual have a hidden layer of 128 units in them; so that it is not that which
+is measured, there are heads with such a layer on each backbone alone, and on both side by side.
 """
 
 import itertools
@@ -25,6 +26,8 @@ BACKBONES = {
     "MobileNetV2 1.0": ("mobilenet_v2", "weights/mobilenet_v2_1.0_224_imagenet_dequant_notop.weights.h5", {}),
 }
 FUSIONS = ("concatenate", "gated", "attention", "residual")
+HIDDEN = ", hidden layer"
+METHODS = (*BACKBONES, *(f"{name}{HIDDEN}" for name in BACKBONES), "concatenate", f"concatenate{HIDDEN}", *FUSIONS[1:])
 LABELS = ("all", "10 a class")
 
 
@@ -36,6 +39,8 @@ def branch(data, name, cls=tft.builders.ImageBuilder, **fields):
 
 def built(data, method, seed):
     fields = {"num_classes": CLASSES, "dropout": 0.0, "l2": L2, "seed": seed}
+    fields["hidden_units"] = [128] if method.endswith(HIDDEN) else []
+    method = method.removesuffix(HIDDEN)
     if method in BACKBONES:
         return branch(data, method, tft.ImageClassifier, **fields).build()
     branches = {f"branch_{i}": branch(data, name) for i, name in enumerate(reversed(BACKBONES))}
@@ -46,7 +51,8 @@ def measure(data, method, seed, features, y, rows):
     """Returns the accuracy of a head on features of the test, after training on `rows[0]`."""
     _, head = tft.backbones.split_at_backbone(built(data, method, seed))
     # The better backbone alone comes first: a residual adds to its features.
-    names = [method] if method in BACKBONES else list(reversed(BACKBONES))
+    alone = method.removesuffix(HIDDEN)
+    names = [alone] if alone in BACKBONES else list(reversed(BACKBONES))
     x = np.concatenate([features[name] for name in names], axis=1)
     train, test = rows
     stream = tft.data.as_dataset((x[train], y[train]), batch_size=BATCH, shuffle=True, seed=seed)
@@ -76,7 +82,7 @@ def main():
     for name in BACKBONES:
         encoder, _ = tft.backbones.split_at_backbone(built(given.data, name, 0))
         features[name] = encoder.predict(x, verbose=0, batch_size=64)
-    for labels, seed, method in itertools.product(LABELS, given.seeds, (*BACKBONES, *FUSIONS)):
+    for labels, seed, method in itertools.product(LABELS, given.seeds, METHODS):
         key = {"labels": labels, "method": method, "seed": seed}
         rows = chosen(labels, y, seed)
         results.run(key, lambda: measure(given.data, method, seed, features, y, rows))  # noqa: B023
