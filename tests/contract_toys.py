@@ -38,33 +38,6 @@ def hub_module():
 
 
 @functools.cache
-def images():
-    return np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype("float32")
-
-
-@functools.cache
-def folder():
-    """Returns a folder that lives as long as the process."""
-    made = tempfile.TemporaryDirectory(prefix="contracts_")
-    folder.keep = made
-    return made.name
-
-
-@functools.cache
-def hub_module():
-    """Returns the path of a reusable SavedModel with a kernel, a frozen mean and a regularization loss."""
-    kernel = tf.Variable(np.random.default_rng(1).normal(size=(4, 3)), dtype="float32", name="kernel")
-    mean = tf.Variable(tf.zeros(4), trainable=False, name="mean")
-    module = tf.train.Checkpoint(variables=[kernel, mean], trainable_variables=[kernel])
-    module.__call__ = tf.function(
-        lambda inputs: tf.nn.relu((inputs - mean) @ kernel), input_signature=[tf.TensorSpec((None, 4))]
-    )
-    module.regularization_losses = [tf.function(lambda: 0.01 * tf.reduce_sum(kernel**2), input_signature=[])]
-    tf.saved_model.save(module, f"{folder()}/encoder")
-    return f"{folder()}/encoder"
-
-
-@functools.cache
 def audio_module():
     """Returns the path of a module that takes one waveform, and gives a scalar and a row a frame, as YAMNet does."""
     kernel = tf.Variable(np.random.default_rng(1).normal(size=(16, 3)), dtype="float32", name="kernel")
