@@ -9,6 +9,7 @@ import textwrap
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_transfer as tft
 
@@ -29,7 +30,7 @@ def builder(tiny_backbone):
     tasks = {
         "digit": tft.ClassificationTask(num_classes=4, class_weight={2: 3.0}, class_names=["a", "b", "c", "d"]),
         "age": tft.RegressionTask(target_mean=35.0, target_std=5.0, weight=0.5),
-        "tags": tft.ClassificationTask(num_classes=2, multi_label=True),
+        "tags": tft.ClassificationTask(num_classes=2, multi_label=True, class_names=["old", "new"]),
     }
     return tft.MultiTask(trunk=trunk, tasks=tasks)
 
@@ -214,3 +215,14 @@ def test_methods_for_one_output_say_so(model):
         tft.DANN(encoder, head)
     with pytest.raises(ValueError, match="one output"):
         tft.Distiller(model, model, verbose=False)
+
+
+def test_what_is_exported_has_an_output_a_task(builder, model, tmp_path):
+    path = tft.export(model, tmp_path / "tasks", examples=IMAGES, verify="saved_model")
+    served = tf.saved_model.load(path).signatures["serving_default"](image=tf.constant(IMAGES))
+    assert set(served) == {"digit", "digit_labels", "age", "tags"}
+    scores = model.predict(IMAGES, verbose=0)
+    for name, values in scores.items():
+        np.testing.assert_allclose(served[name], values, atol=1e-5)
+    labels = [label.decode() for label in served["digit_labels"].numpy().ravel()]
+    assert labels == [builder.tasks["digit"].class_names[each] for each in scores["digit"].argmax(-1)]

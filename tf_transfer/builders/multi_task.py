@@ -82,9 +82,9 @@ class MultiTask(Builder):
 
     @property
     def class_names(self):
-        """Dict from a task to its class names, for those that have them; None when none does."""
-        named = {name: getattr(task, "class_names", None) for name, task in self.tasks.items()}
-        return {name: list(names) for name, names in named.items() if names} or None
+        """Dict from a task of one class an example to its class names, where it has them; None when none has."""
+        single = {name: task for name, task in self.tasks.items() if not getattr(task, "multi_label", True)}
+        return {name: list(task.class_names) for name, task in single.items() if task.class_names} or None
 
     def augment(self, dataset):
         """Returns the dataset of batches with the trunk's augmentation applied; labels stay as they are."""
