@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from common import RESULTS, Results
-from rendered import adaptation, fine_tuning, other_inputs, running
+from rendered import adaptation, few_shot, fine_tuning, other_inputs, running
 
 DOCUMENTS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
 
@@ -37,6 +37,7 @@ TABLES = {
         other_inputs.pipelines,
         other_inputs.many_tasks,
         fine_tuning.few_labels,
+        few_shot.sinusoid,
         fine_tuning.tuning,
         running.distribution,
         running.scaling,

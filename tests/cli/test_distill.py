@@ -37,6 +37,7 @@ def run(capsys, *argv):
     return code, captured.out, captured.err
 
 
+@pytest.mark.slow
 def test_distill_compares_writes_and_exports_in_a_fresh_process(here, photos, tiny_backbone):
     argv = ["--teacher", "teacher.keras", "--images", photos, "--student", tiny_backbone, *QUICK, "--losses", "kd,hint"]
     argv += ["--loss-weights", "hint=0.1", "--loss-weights", "kd=2", "--compare-alone"]
