@@ -10,7 +10,14 @@ import pytest
 
 TUTORIALS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.py"))
 # Each trains for most of a minute; `make test-all` runs them too.
-LONG = ("03_adapt_to_a_new_domain", "04_distil_for_the_edge", "05_tune_a_builder")
+LONG = (
+    "03_adapt_to_a_new_domain",
+    "04_distil_for_the_edge",
+    "05_tune_a_builder",
+    "07_is_my_target_different",
+    "08_text",
+    "11_many_tasks",
+)
 RUN = [pytest.param(each, id=each.stem, marks=[pytest.mark.slow] * (each.stem in LONG)) for each in TUTORIALS]
 # Of a machine that does other things as well; alone each takes a minute.
 SECONDS = 900

@@ -178,3 +178,39 @@ def test_keras_hub_presets_need_keras_hub():
         builder = tft.TextClassifier(num_classes=2, backbone="keras_hub:bert_tiny_en_uncased")
         with pytest.raises(ImportError, match=r"pip install tf-transfer\[keras-hub\]"):
             builder.build()
+
+
+def test_an_export_records_a_backbone_that_is_a_model_by_its_name(tmp_path):
+    texts = np.array(["good film", "bad film"] * 4, object)
+    encoder = tft.TextEncoder(architecture="mean", dim=4, seed=0).adapt(texts, verbose=0).build()
+    model = tft.TextClassifier(num_classes=2, backbone=encoder, learning_rate=0.5, seed=0).build()
+    model.fit(texts, np.array([1, 0] * 4), epochs=2, verbose=0)
+    path = tft.export(model, tmp_path / "served", class_names=["bad", "good"], examples=texts)
+    assert tft.serving.load(path).metadata["builder"]["backbone"] == f"Functional {encoder.name!r}"
+
+
+@pytest.mark.slow
+def test_strings_on_two_replicas_train_as_on_one(tmp_path):
+    code = """
+import sys
+import keras, numpy as np, tensorflow as tf
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+import tf_transfer as tft
+texts, y = np.array(["a good film", "a bad film", "good", "bad"] * 4, object), np.array([1, 0] * 8)
+options = {"dim": 4, "dropout": 0.0, "seed": 0}
+builder = tft.TextClassifier(num_classes=2, backbone_options=options, dropout=0.0, seed=0).adapt(texts, verbose=0)
+data = tf.data.Dataset.from_tensor_slices((texts, y)).batch(8)
+found = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    with strategy.scope():
+        model = builder.build()
+        model.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy")
+    model.fit(data, epochs=3, verbose=0)
+    found.append([keras.ops.convert_to_numpy(each) for each in model.trainable_variables])
+    found[-1] += [model.predict(data.map(lambda x, _: x), verbose=0), np.float32(model.evaluate(data, verbose=0))]
+worst = max(np.abs(one - two).max() for one, two in zip(*found, strict=True))
+assert worst < 1e-5, worst
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -46,6 +46,11 @@ class Builder:
         fields = {field.name: _plain(getattr(self, field.name), field.name) for field in dataclasses.fields(self)}
         return {"builder": type(self).__name__, **fields}
 
+    def described(self):
+        """Returns the fields as `to_dict` does, for a record: a model that a field holds is there by its name alone."""
+        fields = {field.name: _plain(getattr(self, field.name), field.name, True) for field in dataclasses.fields(self)}
+        return {"builder": type(self).__name__, **fields}
+
     @classmethod
     def from_dict(cls, fields):
         """Makes the builder from a dict of its fields.
@@ -96,15 +101,19 @@ def write_yaml(fields, path=None):
     return text
 
 
-def _plain(value, name):
+def _plain(value, name, named=False):
     if isinstance(value, keras.Model | keras.layers.Layer):
+        if named:
+            return f"{type(value).__name__} {value.name!r}"
         raise ValueError(
             f"`{name}` holds a {type(value).__name__}, which a file can't. Save the model and say 'file:PATH' instead."
         )
+    if isinstance(value, Builder) and named:
+        return value.described()
     if isinstance(value, Regularizer | ParameterEfficient | Builder):
         return value.to_dict()
     if isinstance(value, dict):
-        return {str(key): _plain(item, name) for key, item in value.items()}
+        return {str(key): _plain(item, name, named) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, name) for item in value]
+        return [_plain(item, name, named) for item in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -30,12 +30,19 @@ def metadata(contract, builder, metrics, data_fingerprint):
         "model": contract.model.name,
         "task": contract.task,
         "class_names": contract.class_names,
-        "builder": None if builder is None else builder.to_dict(),
+        "builder": _described(builder),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {"tf_transfer": __version__, "tensorflow": tf.__version__, "keras": keras.__version__},
         "data": {"fingerprint": data_fingerprint},
         "metrics": _numbers(metrics or {}),
     }
+
+
+def _described(builder):
+    if builder is None:
+        return None
+    # A model that somebody handed to a builder is in the export itself; its name says enough here.
+    return builder.described() if hasattr(builder, "described") else builder.to_dict()
 
 
 def described(served, questions):

@@ -25,7 +25,8 @@ class MultiWorkerTraining:
     """
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if not is_multi_worker(self.distribute_strategy):
+        # Keras builds by the mean of the replicas' batches, which strings do not have.
+        if self.distribute_strategy.num_replicas_in_sync == 1 and not is_multi_worker(self.distribute_strategy):
             return super()._maybe_symbolic_build(iterator, data_batch)
         if iterator is not None:
             _, _, values = next(iter(iterator))

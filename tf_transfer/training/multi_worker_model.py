@@ -1,6 +1,7 @@
 """A model of layers, as Keras' functional one, that also trains in step with other processes."""
 
 import keras
+import tensorflow as tf
 
 from tf_transfer.distribution import is_multi_worker
 from tf_transfer.training.multi_worker import MultiWorkerTraining
@@ -22,6 +23,9 @@ class MultiWorkerModel(MultiWorkerTraining, keras.Model):
 def as_multi_worker(model):
     """Returns a model of the same layers that also trains on several machines, where the strategy is for those.
 
+    Where it is for several devices of one machine, a model that takes strings gets the same, since plain Keras can't
+    split those.
+
     Under a `tf.distribute.MultiWorkerMirroredStrategy`, a plain `keras.Model` can't `fit`, `evaluate` or `predict`
     (keras#20585). Call this in the scope in which the model was built or loaded. The batches of arrays and of
     `tf.data.Dataset`s are those of all workers together, and every worker has to give the same ones: each takes its
@@ -31,7 +35,7 @@ def as_multi_worker(model):
         model: A functional or `Sequential` `keras.Model` that is built, compiled or not.
 
     Returns:
-        A `keras.Model`; in the scope of any other strategy, `model` itself.
+        A `keras.Model`; in the scope of any other strategy, `model` itself but for strings.
 
     Raises:
         ValueError: For a subclass of `keras.Model`, in the scope of a multi-worker strategy: derive that from
@@ -43,7 +47,7 @@ def as_multi_worker(model):
     >>> tft.training.as_multi_worker(model) is model
     True
     """
-    if not is_multi_worker() or isinstance(model, MultiWorkerTraining):
+    if not (is_multi_worker() or _splits_strings(model)) or isinstance(model, MultiWorkerTraining):
         return model
     if not _is_graph(model):
         raise ValueError(
@@ -53,6 +57,11 @@ def as_multi_worker(model):
     made = MultiWorkerModel(*_ends(model), name=model.name)
     _compile_as(made, model)
     return made
+
+
+def _splits_strings(model):
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    return replicas > 1 and any(each.dtype == "string" for each in getattr(model, "inputs", None) or ())
 
 
 def plain_model(model):
