@@ -16,6 +16,7 @@ LONG = (
     "05_tune_a_builder",
     "07_is_my_target_different",
     "08_text",
+    "10_audio",
     "11_many_tasks",
 )
 RUN = [pytest.param(each, id=each.stem, marks=[pytest.mark.slow] * (each.stem in LONG)) for each in TUTORIALS]
