@@ -16,6 +16,7 @@ LONG = (
     "05_tune_a_builder",
     "07_is_my_target_different",
     "08_text",
+    "09_tables",
     "10_audio",
     "11_many_tasks",
 )
