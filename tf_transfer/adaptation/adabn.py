@@ -4,8 +4,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tf_transfer.adaptation.unlabelled import WholeModel, WithoutLabels, batch_size_of
+from tf_transfer.adaptation.unlabelled import WithoutLabels, batch_size_of
 from tf_transfer.training.normalizing_by_batch import check_batch_norm, normalizing_by_batch
+from tf_transfer.training.whole_model import WholeModel
 
 
 @keras.saving.register_keras_serializable(package="tf_transfer")

@@ -9,10 +9,11 @@ import tensorflow as tf
 from keras import ops
 
 from tf_transfer import _checks
-from tf_transfer.adaptation.unlabelled import Unlabelled, WholeModel, batch_size_of
+from tf_transfer.adaptation.unlabelled import Unlabelled, batch_size_of
 from tf_transfer.ops import entropy
 from tf_transfer.training import extend_optimizer, with_logits
 from tf_transfer.training.normalizing_by_batch import check_batch_norm, normalizing_by_batch
+from tf_transfer.training.whole_model import WholeModel
 
 
 @keras.saving.register_keras_serializable(package="tf_transfer")

@@ -1,14 +1,12 @@
 """A model of several outputs whose losses are put together in another way than with fixed weights."""
 
-import copy
-
 import keras
 from keras import ops
 
-from tf_transfer.training import TransferModel
+from tf_transfer.training.whole_model import WholeModel
 
 
-class BalancedModel(TransferModel):
+class BalancedModel(WholeModel):
     """What methods that balance tasks share: the network, its losses one by one, and the way to the plain model.
 
     `compile` without a loss takes losses and metrics of the network as it was compiled, so that of a model from
@@ -30,14 +28,12 @@ class BalancedModel(TransferModel):
     takes_loss_weights = False
 
     def __init__(self, model, **kwargs):
-        super().__init__(**kwargs)
         _check_outputs(model, type(self).__name__)
-        self.model = model
+        super().__init__(model, **kwargs)
         self.tasks = tuple(model.output_names)
         for task in self.tasks:
             self.add_part(f"{task}_loss")
         self._losses_of_tasks = None
-        self.built = True
 
     def add_weights_of_tasks(self, name, initializer, trainable=False):
         """Adds, in the constructor, a variable with a number a task and the entries `NAME_weight` of the logs."""
@@ -88,9 +84,6 @@ class BalancedModel(TransferModel):
         # The file holds its state; Keras fills in what is there.
         self.optimizer.build(self.trainable_variables)
 
-    def call(self, inputs, training=False):
-        return self.model(inputs, training=training)
-
     def balance(self, losses):
         """Returns the objective.
 
@@ -138,24 +131,6 @@ class BalancedModel(TransferModel):
                 "task of which no example has a label gets labels that are all missing: -1, or NaN."
             )
         return values
-
-    def deployable(self):
-        """Returns the network, a plain Keras model; compiled as this model is, where it was not compiled yet."""
-        if self.compiled and not self.model.compiled:
-            self.model.compile_from_config(keras.Model.get_compile_config(self))
-        return self.model
-
-    def export(self, filepath, **kwargs):
-        """Exports `deployable()`, as `keras.Model.export` does."""
-        return self.deployable().export(filepath, **kwargs)
-
-    def get_config(self):
-        return {"name": self.name, "model": keras.saving.serialize_keras_object(self.model)}
-
-    @classmethod
-    def from_config(cls, config):
-        # Keras changes what it makes a model of.
-        return cls(**{**config, "model": keras.saving.deserialize_keras_object(copy.deepcopy(config["model"]))})
 
 
 class _Losses:
