@@ -14,6 +14,9 @@ def sinusoid(rows):
         cells = []
         for step in steps:
             values = [row[step] for row in own]
+            if not np.isfinite(values).all():
+                cells.append("diverges")
+                continue
             spread = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
             cells.append(f"{np.mean(values):.3f}{spread}")
         lines.append([method, *cells, str(len(own))])
