@@ -11,6 +11,7 @@ import pytest
 TUTORIALS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.py"))
 # Each trains for most of a minute; `make test-all` runs them too.
 LONG = (
+    "02_tf_hub_in_keras_3",
     "03_adapt_to_a_new_domain",
     "04_distil_for_the_edge",
     "05_tune_a_builder",

@@ -189,6 +189,7 @@ def start(folder, pause):
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@pytest.mark.slow
 def test_a_process_killed_within_its_first_trial(tmp_path):
     process = start(tmp_path, pause=60)
     deadline = time.monotonic() + 240
