@@ -21,16 +21,22 @@ def stream():
     return tft.data.episodes(X, Y, 3, 1, 2, num_episodes=4, batch_size=2, seed=0, fixed=True)
 
 
-@row("few_shot.PrototypicalNetwork")
-def _(prototypical_network):
-    check_config(functools.partial(prototypical_network, encoder(), distance="cosine", transductive=True))
-    made = prototypical_network(encoder(), distance="cosine")
-    made.compile("adam")
+def fits_and_saves(made):
+    """Trains a compiled method, and its file after that; returns the inputs of a batch."""
     assert np.isfinite(made.fit(stream(), validation_data=stream(), verbose=0).history["val_loss"][0])
     inputs = {name: np.asarray(part) for name, part in next(iter(stream()))[0].items()}
     again = check_saves(made, inputs)
     assert int(again.optimizer.iterations) == 2
     again.fit(stream(), verbose=0)
+    return inputs
+
+
+@row("few_shot.PrototypicalNetwork")
+def _(prototypical_network):
+    check_config(functools.partial(prototypical_network, encoder(), distance="cosine", transductive=True))
+    made = prototypical_network(encoder(), distance="cosine")
+    made.compile("adam")
+    fits_and_saves(made)
     check_refuses(lambda: prototypical_network(encoder(), distance="manhattan"), "`distance`")
     check_refuses(lambda: made(X), "'support_labels'", "Received: ")
     check_refuses(lambda: made.adapt(X[:4], np.array([0, 0, 2, 2])), "each with an example")
@@ -42,11 +48,7 @@ def _(maml):
     check_config(functools.partial(maml, network, 0.1, 2, evaluation_steps=3, learned_rates=True, adapts="head"))
     made = maml(network, 0.1, 2, learned_rates=True)
     made.compile("adam")
-    assert np.isfinite(made.fit(stream(), validation_data=stream(), verbose=0).history["val_loss"][0])
-    inputs = {name: np.asarray(part) for name, part in next(iter(stream()))[0].items()}
-    again = check_saves(made, inputs)
-    assert int(again.optimizer.iterations) == 2
-    again.fit(stream(), verbose=0)
+    inputs = fits_and_saves(made)
     softmax = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     logits = maml(softmax, 0.1, evaluation_steps=0)(inputs)
     assert not np.allclose(np.sum(logits, -1), 1.0)

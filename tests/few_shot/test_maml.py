@@ -149,7 +149,7 @@ def test_dropout_differs_between_steps_and_tasks_and_from_batch_to_batch():
     network.layers[1].kernel.assign(np.zeros((50, 1)))
     loop = InnerLoop(network, lambda y, outputs: seen.append(outputs) or outputs, [0, 1], False, True)
     weights, state = loop.weights()
-    _, after = loop.adapted(weights, state, [0.0, 0.0], tf.ones((1, 50)), None, 3)
+    _, after, _ = loop.adapted(weights, state, [0.0, 0.0], tf.ones((1, 50)), None, 3)
     (at,) = loop.seeds
     # One draw a step, and so another mask.
     np.testing.assert_array_equal(after[at] - state[at], [0, 3])

@@ -28,7 +28,7 @@ class EpisodicModel(TransferModel):
         """
         if metrics is None:
             metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")] if loss is None else []
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True) if loss is None else loss
+        loss = default_loss() if loss is None else loss
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
 
     def compile_from_config(self, config):
@@ -39,6 +39,11 @@ class EpisodicModel(TransferModel):
     def evaluate_episodes(self, episodes, num_episodes=600, verbose=0):
         """Returns the `EpisodeEvaluation` of this model; see `tft.few_shot.evaluate_episodes`."""
         return evaluate_episodes(self, episodes, num_episodes, verbose=verbose)
+
+
+def default_loss():
+    """Returns the loss of those who name none: of logits and integer labels."""
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def check_batch(inputs):

@@ -41,7 +41,7 @@ class InnerLoop:
         )]  # fmt: skip
 
     def adapted(self, weights, state, rates, x, y, num_steps):
-        """Returns weights after `num_steps` steps down the gradient of the loss on a support, and the state.
+        """Returns weights after `num_steps` steps down the gradient of a support's loss, the state, and the losses.
 
         Args:
             weights: List of tensors, the trainable weights.
@@ -51,6 +51,7 @@ class InnerLoop:
             y: Its labels.
             num_steps: Integer.
         """
+        losses = []
         for _ in range(num_steps):
             moving = [weights[at] for at in self.positions]
             with tf.GradientTape() as tape:
@@ -63,7 +64,8 @@ class InnerLoop:
                 gradients = [tf.stop_gradient(gradient) for gradient in gradients]
             moved = [weight - rate * g for weight, rate, g in zip(moving, rates, gradients, strict=True)]
             weights = self._with(weights, moved)
-        return weights, state
+            losses.append(loss)
+        return weights, state, losses
 
     def answers(self, weights, state, support, query, training):
         """Returns the outputs for queries, and the state."""

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from tf_transfer import _checks
-from tf_transfer.few_shot.episodic_model import EpisodicModel, check_batch, check_model
+from tf_transfer.few_shot.episodic_model import EpisodicModel, check_batch, check_model, default_loss
 from tf_transfer.few_shot.inner_loop import InnerLoop
 from tf_transfer.training import as_multi_worker, with_logits
 from tf_transfer.training.logits import last_activation
@@ -137,29 +137,25 @@ class MAML(EpisodicModel):
             own = _own_seeds(state, loop.seeds, part["number"])
             with tf.GradientTape() as tape:
                 tape.watch([*values, *rates])
-                loss, outputs = self._query_loss(loop, values, own, rates, part, steps)
-                scaled = self.optimizer.scale_loss(part["targets"][1] * loss)
-            first = ops.mean(loop.loss(part["support_labels"], loop.model.stateless_call(
-                values, own, part["support"], training=True)[0]))  # fmt: skip
+                outputs, losses = self._query_outputs(loop, values, own, rates, part, steps, True)
+                loss = part["targets"][1] * ops.mean(loop.loss(part["targets"][0], outputs))
+                scaled = self.optimizer.scale_loss(loss)
             gradients = tape.gradient(scaled, [*values, *rates], unconnected_gradients="zero")
-            return part["targets"][1] * loss, outputs, first, gradients
+            return loss, outputs, losses[0], gradients
 
         def answer(part):
             own = _own_seeds(state, loop.seeds, part["number"])
-            return self._query_outputs(loop, values, own, rates, part, steps, training)
+            return self._query_outputs(loop, values, own, rates, part, steps, training)[0]
 
         if targets is None:
             return None, self._map(answer, parts, loop), None, None
         return self._map(learn, parts, loop)
 
-    def _query_loss(self, loop, values, state, rates, part, steps):
-        outputs = self._query_outputs(loop, values, state, rates, part, steps, True)
-        return ops.mean(loop.loss(part["targets"][0], outputs)), outputs
-
     def _query_outputs(self, loop, values, state, rates, part, steps, training):
+        """Returns the outputs for the queries of a task, and the losses of its support, one a step."""
         each = rates or [self.inner_learning_rate] * len(self._positions)
-        weights, state = loop.adapted(values, state, each, part["support"], part["support_labels"], steps)
-        return ops.cast(loop.answers(weights, state, part["support"], part["query"], training)[0], "float32")
+        weights, state, losses = loop.adapted(values, state, each, part["support"], part["support_labels"], steps)
+        return ops.cast(loop.answers(weights, state, part["support"], part["query"], training)[0], "float32"), losses
 
     def _map(self, function, parts, loop):
         if loop.can_be_vectorized:
@@ -170,7 +166,7 @@ class MAML(EpisodicModel):
         return tf.map_fn(function, parts, fn_output_signature=signature)
 
     def _loop(self):
-        loss = keras.losses.get(getattr(self, "loss", None)) or _DEFAULT_LOSS
+        loss = keras.losses.get(getattr(self, "loss", None)) or default_loss()
         each = loss.call if isinstance(loss, keras.losses.Loss) else loss
         return InnerLoop(self.model, each, self._positions, self.first_order, self.transductive)
 
@@ -200,7 +196,7 @@ class MAML(EpisodicModel):
         values, state = loop.weights()
         rates = [rate.value for rate in self.rates] or [self.inner_learning_rate] * len(self._positions)
         x, y = ops.convert_to_tensor(np.asarray(x)), ops.convert_to_tensor(np.asarray(y))
-        weights, before = tf.function(loop.adapted)(values, state, rates, x, y, steps)
+        weights, before, _ = tf.function(loop.adapted)(values, state, rates, x, y, steps)
         _, after = self.model.stateless_call(weights, before, x, training=True)
         with self.distribute_strategy.scope():
             model = as_multi_worker(keras.models.clone_model(self.model))
@@ -208,7 +204,7 @@ class MAML(EpisodicModel):
             variables = [*model.trainable_variables, *model.non_trainable_variables]
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            loss = getattr(self, "loss", None) or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            loss = getattr(self, "loss", None) or default_loss()
             model.compile(keras.optimizers.SGD(self.inner_learning_rate), loss)
         return model
 
@@ -224,9 +220,6 @@ class MAML(EpisodicModel):
     @classmethod
     def from_config(cls, config):
         return cls(**{**config, "model": keras.saving.deserialize_keras_object(config["model"])})
-
-
-_DEFAULT_LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
 def _without_softmax(model):
