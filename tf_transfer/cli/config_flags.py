@@ -45,20 +45,20 @@ def read(arguments, config_class, request):
             first required name is given.
         request: String, asks for what is required, such as "say where the images are: --images DIR".
     """
+    in_file = {} if arguments.config is None else read_fields(arguments.config)
     if isinstance(config_class, list | tuple):
-        config_class = _meant(arguments, config_class, request)
+        config_class = _meant(arguments, config_class, in_file, request)
     flags = {name: value for name, value in vars(arguments).items() if name in config_class.fields()}
     if arguments.config is not None:
-        return config_class.from_yaml(arguments.config, **flags)
+        return config_class.from_dict(in_file, **flags)
     if not config_class.required.keys() <= flags.keys():
         arguments.usage_error(f"{request} (or --config FILE)")
     return config_class.from_dict(flags)
 
 
-def _meant(arguments, classes, request):
+def _meant(arguments, classes, in_file, request):
     """Returns the one of several configurations whose first required name is given, by a flag or in the file."""
     given = {name for each in classes for name in vars(arguments) if name in each.fields()}
-    in_file = {} if arguments.config is None else read_fields(arguments.config)
     about = {next(iter(each.required)): each for each in classes}
     meant = [name for name in about if name in given] or [name for name in about if name in in_file]
     if len(meant) != 1:

@@ -7,11 +7,6 @@ from tf_transfer.workflow.chosen_backbone import check_backbone, input_shape
 from tf_transfer.workflow.labelled_folders import read_folders
 from tf_transfer.workflow.training_config import TrainingConfig
 
-FROM_SCRATCH = (
-    "To train from scratch, let everything train at a higher rate: trainable=true, freeze_epochs=0, "
-    "fine_tuning_rate=1e-3."
-)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig(TrainingConfig):
@@ -45,6 +40,10 @@ class TrainConfig(TrainingConfig):
     """
 
     required = {"images": "the folder that has one subfolder of images per class"}
+    from_scratch = (
+        "To train from scratch, let everything train at a higher rate: trainable=true, freeze_epochs=0, "
+        "fine_tuning_rate=1e-3."
+    )
 
     images: str | os.PathLike
     skip_bad: bool = False
@@ -57,6 +56,6 @@ class TrainConfig(TrainingConfig):
 
     def open(self):
         shape = input_shape(self)
-        check_backbone(self, shape, FROM_SCRATCH)
+        check_backbone(self, shape, self.from_scratch)
         training, validation = read_folders(self, shape)
         return self.make_builder(training.class_names, shape), training, validation

@@ -8,12 +8,8 @@ import keras
 from tf_transfer.analysis import ClassifierEvaluation, evaluate_classifier
 from tf_transfer.builders import ImageClassifier
 from tf_transfer.tuning import SearchResult, search
-from tf_transfer.workflow.chosen_backbone import check_backbone, input_shape
 from tf_transfer.workflow.classifier_result import ClassifierResult
-from tf_transfer.workflow.labelled_folders import read_folders
 from tf_transfer.workflow.train import check_targets, describe, keep, weights_by_index
-
-_FROM_SCRATCH = "Search with weights that carry something over."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,10 +72,7 @@ def tune(config, *, callbacks=(), verbose=1):
     """
     check_targets(config)
     space = config.read_space()
-    shape = input_shape(config)
-    check_backbone(config, shape, _FROM_SCRATCH)
-    training, validation = read_folders(config, shape)
-    builder = config.make_builder(training.class_names, shape)
+    builder, training, validation = config.open()
     if verbose:
         print(describe(builder, training, validation))
     directory, project_name = os.path.split(os.path.abspath(config.output))

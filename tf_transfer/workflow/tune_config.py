@@ -42,6 +42,8 @@ class TuneConfig(TrainConfig):
     True
     """
 
+    from_scratch = "Search with weights that carry something over."
+
     space: str | os.PathLike | dict | None = None
     tuner: str = "bayesian"
     max_trials: int | None = None
