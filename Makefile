@@ -14,10 +14,10 @@ export TF_NUM_INTRAOP_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format doctest benchmarks docs notebooks clean
+.PHONY: help demo test test-all lint format doctest test-federated benchmarks docs notebooks clean
 
 help:  ## list what there is to make
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 demo: $(READY)  ## carry a pretrained encoder over to handwritten digits, export it, write demo_report.html
 	$(BIN)/tf-transfer demo
@@ -27,6 +27,12 @@ test: lint doctest  ## lint, doctests, tests and tutorials, without the slow one
 
 test-all: lint doctest  ## the same and the slow ones
 	$(PYTEST) -n $(WORKERS) $(SHARED)
+
+test-federated:  ## federated learning with Flower and dp-accounting, in an environment of its own
+	@test -x $(VENV)-federated/bin/python || $(PYTHON) -m venv $(VENV)-federated
+	$(VENV)-federated/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 \
+	  -e '.[federated,privacy]' 'pytest>=8'
+	$(VENV)-federated/bin/python -m pytest tests/federated
 
 lint: $(READY)  ## style and house rules
 	$(BIN)/ruff check .

@@ -6,6 +6,8 @@ import itertools
 import json
 import os
 import platform
+import subprocess
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
@@ -78,6 +80,26 @@ class Results:
             draft.replace(self.path)
 
 
+def run_elsewhere(python, script, options, arrays):
+    """Runs a script of this folder on a job in another environment; returns what it printed behind RESULT.
+
+    Args:
+        python: String, an interpreter of that environment.
+        script: String, the script's name; it gets the path of a `.npz` file with the arrays and `options` as JSON.
+        options: Dict of plain data.
+        arrays: Dict of arrays.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "job.npz"
+        np.savez(job, **arrays, options=json.dumps(options))
+        path = Path(__file__).parent / script
+        done = subprocess.run([python, path, job], capture_output=True, text=True, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not lines:
+        raise RuntimeError(f"{script} failed: {done.stderr[-2000:]}")
+    return json.loads(lines[-1].removeprefix("RESULT "))
+
+
 def images(folder, name, size):
     """Returns float32 images of one size in 0..255, integer labels, and the split (None when there is none)."""
     import tensorflow as tf
@@ -85,7 +107,9 @@ def images(folder, name, size):
     from tf_transfer.data import decode_image
 
     files = {"hymenoptera": "hymenoptera_160px.npz", "flowers128": "flowers_128px.npz"}
-    stored = np.load(Path(folder) / name / files[name])
+    with np.load(Path(folder) / name / files[name]) as file:
+        # Read once: the file's own items are unpacked anew each time that they are asked for.
+        stored = dict(file)
     edges = stored["offsets"]
     jpegs = [stored["jpeg"][start:end].tobytes() for start, end in itertools.pairwise(edges)]
     decoded = tf.data.Dataset.from_tensor_slices(jpegs).map(

@@ -7,14 +7,10 @@ installed, its methods are measured on the same data, network and budget in the 
 """
 
 import itertools
-import json
-import subprocess
-import tempfile
-from pathlib import Path
 
 import keras
 import numpy as np
-from common import Results, arguments
+from common import Results, arguments, run_elsewhere
 from digits_adaptation import PAIRED
 from scipy import ndimage
 from sklearn.datasets import load_digits
@@ -79,16 +75,8 @@ def measure(shift, method, seed):
 
 def with_adapt(python, options, source, x_target, x_test):
     """Runs `with_adapt.py` in another environment; returns what it printed."""
-    with tempfile.TemporaryDirectory() as folder:
-        job = Path(folder) / "job.npz"
-        arrays = {"x_source": source[0], "y_source": source[1], "x_target": x_target, "x_test": x_test}
-        np.savez(job, **arrays, options=json.dumps(options))
-        script = Path(__file__).parent / "with_adapt.py"
-        done = subprocess.run([python, script, job], capture_output=True, text=True, check=False)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    if not lines:
-        raise RuntimeError(f"with_adapt.py failed: {done.stderr[-2000:]}")
-    return json.loads(lines[-1].removeprefix("RESULT "))
+    arrays = {"x_source": source[0], "y_source": source[1], "x_target": x_target, "x_test": x_test}
+    return run_elsewhere(python, "with_adapt.py", options, arrays)
 
 
 def measure_adapt(python, shift, method, seed):

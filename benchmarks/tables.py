@@ -5,7 +5,17 @@ import sys
 from pathlib import Path
 
 from common import RESULTS, Results
-from rendered import adaptation, few_shot, fine_tuning, other_inputs, running
+from rendered import (
+    adaptation,
+    choosing,
+    federated,
+    few_shot,
+    fine_tuning,
+    other_inputs,
+    running,
+    self_supervised,
+    semi_supervised,
+)
 
 DOCUMENTS = sorted((Path(__file__).parent.parent / "docs").glob("*.md"))
 
@@ -37,7 +47,14 @@ TABLES = {
         other_inputs.pipelines,
         other_inputs.many_tasks,
         fine_tuning.few_labels,
+        choosing.transferability,
         few_shot.sinusoid,
+        few_shot.omniglot,
+        few_shot.few_shot_speed,
+        self_supervised.flowers_self_supervised,
+        federated.federated_mnist,
+        semi_supervised.mnist_semi_supervised,
+        semi_supervised.mnist_batch_statistics,
         fine_tuning.tuning,
         running.distribution,
         running.scaling,

@@ -11,15 +11,22 @@ import pytest
 TUTORIALS = sorted((Path(__file__).parents[1] / "tutorials").glob("*.py"))
 # Each trains for most of a minute; `make test-all` runs them too.
 LONG = (
+    "01_fine_tune_images",
     "02_tf_hub_in_keras_3",
     "03_adapt_to_a_new_domain",
     "04_distil_for_the_edge",
     "05_tune_a_builder",
+    "06_train_on_many_workers",
     "07_is_my_target_different",
     "08_text",
     "09_tables",
     "10_audio",
     "11_many_tasks",
+    "13_learn_from_five_images",
+    "14_use_unlabelled_images",
+    "15_federated",
+    "16_which_backbone",
+    "17_explain_and_report",
 )
 RUN = [pytest.param(each, id=each.stem, marks=[pytest.mark.slow] * (each.stem in LONG)) for each in TUTORIALS]
 # Of a machine that does other things as well; alone each takes a minute.

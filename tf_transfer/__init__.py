@@ -3,7 +3,19 @@
 import importlib
 
 # Keras finds a custom class of a `.keras` file only when it is registered by then.
-from tf_transfer import _checks, adaptation, contrastive, distillation, few_shot, layers, losses, multi_task, schedules
+from tf_transfer import (
+    _checks,
+    adaptation,
+    contrastive,
+    distillation,
+    few_shot,
+    layers,
+    losses,
+    multi_task,
+    pretraining,
+    schedules,
+    semi_supervised,
+)
 
 __version__ = "0.1.0"
 
@@ -75,6 +87,8 @@ _HOME = {
     "load_model": "layers",
     "save_model": "layers",
     "export": "serving",
+    "rank_backbones": "analysis",
+    "report": "analysis",
 }
 _ROOMS = [
     "analysis",
@@ -83,10 +97,10 @@ _ROOMS = [
     "caching",
     "data",
     "distribution",
+    "federated",
     "fine_tuning",
     "ops",
     "parameter_efficient",
-    "pretraining",
     "regularizers",
     "serving",
     "training",
@@ -103,7 +117,9 @@ __all__ = [
     "layers",
     "losses",
     "multi_task",
+    "pretraining",
     "schedules",
+    "semi_supervised",
     *_ROOMS,
     *_HOME,
 ]

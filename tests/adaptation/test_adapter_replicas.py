@@ -6,6 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
     import keras, numpy as np, tensorflow as tf
     tf.config.set_logical_device_configuration(
@@ -53,6 +55,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one():
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
     done = subprocess.run(

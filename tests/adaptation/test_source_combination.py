@@ -57,6 +57,7 @@ def test_a_distance_of_the_analysis_can_be_given():
     assert weights["near"] > 0.8
 
 
+@pytest.mark.slow
 def test_the_combination_is_the_weighted_mean_and_opens_without_the_package(tmp_path):
     x = arrays()[2]
     models = {}

@@ -195,14 +195,18 @@ def test_fine_tune_trains_all_tasks_where_labels_are_missing(builder):
     assert np.all(np.isfinite(history["loss"]))
 
 
-def test_texts_and_tables_can_be_the_trunk():
+def test_texts_tables_and_recordings_can_be_the_trunk():
     texts = np.array(["a good film", "a bad film", "a dull one", "good fun"], dtype=object)
     text = tft.builders.TextBuilder(backbone_options={"dim": 4}, seed=0).adapt(texts, verbose=0)
     table = {"age": np.array([1.0, 2.0, np.nan, 4.0]), "pain": np.array(["none", "some", "none", ""], dtype=object)}
     rows = tft.builders.TabularBuilder(columns=["age", "pain"], hidden_units=(4,), seed=0).adapt(table)
     tasks = {"liked": tft.ClassificationTask(num_classes=2), "stars": tft.RegressionTask()}
     labels = {"liked": np.array([1, 0, -1, 1]), "stars": np.array([[4.0], [np.nan], [2.0], [5.0]], "float32")}
-    for trunk, x in ((text, texts), (rows, rows.inputs(table))):
+    sound = tft.builders.AudioBuilder(
+        sample_rate=1000, seconds=0.5, num_mel_bins=16, backbone_options={"filters": [8]}, seed=0
+    )
+    waves = RNG.uniform(-1, 1, (4, 500)).astype("float32")
+    for trunk, x in ((text, texts), (rows, rows.inputs(table)), (sound, waves)):
         model = tft.MultiTask(trunk=trunk, tasks=tasks).build()
         assert np.isfinite(model.fit(x, labels, verbose=0).history["loss"][0])
         encoder, head = tft.backbones.split_at_backbone(model)

@@ -37,7 +37,7 @@ print("fine")
     [
         {"backbone": "mobilenet_v2", "backbone_options": {"alpha": 0.35}, "trainable": "block_16"},
         # Reversed channels, and a normalisation with weights of its own.
-        {"backbone": "vgg16", "hidden_units": (4,), "label_smoothing": 0.1},
+        pytest.param({"backbone": "vgg16", "hidden_units": (4,), "label_smoothing": 0.1}, marks=pytest.mark.slow),
         pytest.param({"backbone": "efficientnet_b0", "input_shape": (32, 32, 1)}, marks=pytest.mark.slow),
         pytest.param({"backbone": "mobilenet_v3_small"}, marks=pytest.mark.slow),
         pytest.param({"backbone": "convnext_tiny"}, marks=pytest.mark.slow),

@@ -224,6 +224,7 @@ def start(directory, model_path, mode):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+@pytest.mark.slow
 def test_processes_share_race_and_die_without_harm(cache, tmp_path):
     model = backbone()
     model.save(tmp_path / "model.keras")

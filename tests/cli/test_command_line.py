@@ -15,6 +15,7 @@ from tf_transfer.cli.parser import build_parser
 COMMANDS = [
     "backbones",
     "train",
+    "rank",
     "gap",
     "adapt",
     "predict",

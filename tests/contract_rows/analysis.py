@@ -37,6 +37,132 @@ def _(mistake):
     assert mistake._fields == ("index", "true", "predicted", "score")
 
 
+def scores_transferability(score):
+    check_refuses(lambda: score(np.full((4, 2), 0.5), [0, 1, 0]), "`labels`", "(4,)")
+
+
+for name in ("h_score", "leep", "log_me", "nleep", "trans_rate"):
+    row(f"analysis.{name}")(scores_transferability)
+
+
+@row("analysis.nce")
+def _(nce):
+    check_refuses(lambda: nce([0, 1], [0, 1, 1]), "`source_labels`")
+
+
+@row("analysis.rank_backbones")
+def _(rank_backbones):
+    check_refuses(lambda: rank_backbones("mobilenet_v2", (images(), [0, 1])), "`backbones`")
+
+
+@row("analysis.BackboneRanking", example_in="analysis.rank_backbones")
+def _(backbone_ranking):
+    assert backbone_ranking.__dataclass_params__.frozen
+
+
+@row("analysis.RankedBackbone", example_in="analysis.rank_backbones")
+def _(ranked_backbone):
+    assert ranked_backbone._fields[:3] == ("name", "rank", "scores")
+
+
+def explains_images(explain):
+    check_refuses(lambda: explain(classifier(), images()[0]), "`images`", "(16, 16, 3)")
+    check_refuses(lambda: explain(classifier(), images(), 7), "`classes`", "0..2")
+
+
+for name in ("grad_cam", "integrated_gradients", "occlusion"):
+    row(f"analysis.{name}")(explains_images)
+
+
+@row("analysis.Explanation", example_in="analysis.grad_cam")
+def _(explanation):
+    assert explanation.__dataclass_params__.frozen
+
+
+@row("analysis.word_attributions")
+def _(word_attributions):
+    check_refuses(lambda: word_attributions(classifier(), [""]), "`texts`")
+
+
+@row("analysis.WordAttributions", example_in="analysis.word_attributions")
+def _(word_attributions):
+    assert word_attributions._fields == ("words", "values", "label", "score")
+
+
+@row("analysis.permutation_importance")
+def _(permutation_importance):
+    check_refuses(lambda: permutation_importance(classifier(), (images(), np.arange(8) % 3)), "`data`")
+
+
+@row("analysis.ColumnImportance", example_in="analysis.permutation_importance")
+def _(column_importance):
+    assert column_importance.__dataclass_params__.frozen
+
+
+@row("analysis.nearest_examples")
+def _(nearest_examples):
+    check_refuses(lambda: nearest_examples(classifier(), images(), images()[:2]), "`num_neighbors`", "2")
+
+
+@row("analysis.calibrate")
+def _(calibrate):
+    values = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu")])
+    check_refuses(lambda: calibrate(values, (np.ones((2, 4)), [0, 1])), "logits")
+
+
+@row("analysis.Calibration", example_in="analysis.calibrate")
+def _(calibration):
+    assert calibration.__dataclass_params__.frozen
+
+
+@row("analysis.Reliability")
+def _(reliability):
+    check_refuses(lambda: reliability(None, 0), "`num_bins`")
+
+
+@row("analysis.cka")
+def _(cka):
+    check_refuses(lambda: cka(np.ones((4, 2)), np.ones((3, 2))), "4 and 3")
+    check_refuses(lambda: cka(np.ones((4, 2)), np.eye(4)), "the same for all")
+
+
+@row("analysis.what_moved")
+def _(what_moved):
+    other = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(2, 3)])
+    check_refuses(lambda: what_moved(classifier(), other, images()), "the same backbone")
+
+
+@row("analysis.WhatMoved", example_in="analysis.what_moved")
+def _(what_moved):
+    assert what_moved.__dataclass_params__.frozen
+
+
+@row("analysis.MovedBlock", example_in="analysis.what_moved")
+def _(moved_block):
+    assert moved_block._fields == ("block", "num_parameters", "weight_change", "cka")
+
+
+@row("analysis.cross_validate")
+def _(cross_validate):
+    check_refuses(lambda: cross_validate({}, (images(), np.arange(8) % 2)), "`methods`")
+
+
+@row("analysis.CrossValidation")
+def _(cross_validation):
+    assert cross_validation.__dataclass_params__.frozen
+
+
+@row("analysis.Difference", example_in="analysis.CrossValidation")
+def _(difference):
+    assert difference._fields == ("mean", "low", "high", "p_value")
+
+
+@row("analysis.report")
+def _(report):
+    check_refuses(lambda: report(classifier(), (images(), np.arange(8) % 3), gap=3), "`gap`")
+    check_refuses(lambda: report(classifier(), (images(), np.arange(8) % 3), num_shown=0), "`num_shown`")
+
+
 @row("analysis.plot_domains")
 def _(plot_domains):
     pair = (np.zeros((4, 2)), np.ones((3, 2)))
@@ -117,6 +243,14 @@ def _(leave_one_source_out):
     check_refuses(lambda: leave_one_source_out({"a": 1}, None, None), "at least two", "['a']")
     check_refuses(lambda: leave_one_source_out(two, None, None, seeds=()), "`seeds`")
     check_refuses(lambda: leave_one_source_out(two, lambda *_: 0, lambda _: float("nan")), "finite", "seed 0")
+
+
+@row("analysis.linear_probe")
+def _(linear_probe):
+    x, y = np.eye(4), np.arange(4) // 2
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    check_refuses(lambda: linear_probe(encoder, (x, np.zeros(4, int)), (x, y)), "`train`", "[1]")
+    check_refuses(lambda: linear_probe(encoder, (x[:2], y[1:3]), (x, y + 1)), "`train`", "[2]")
 
 
 @row("analysis.SourceInfluence", example_in="analysis.leave_one_source_out")

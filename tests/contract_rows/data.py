@@ -23,6 +23,12 @@ def _(as_dataset):
     check_refuses(lambda: as_dataset((images(), np.arange(8)), batch_size=0), "`batch_size`", "at least 1")
 
 
+@row("data.folds")
+def _(folds):
+    check_refuses(lambda: list(folds((images(), np.arange(8) % 2), 5)), "the smallest class, 4")
+    check_refuses(lambda: list(folds((images(), np.arange(7) % 2), 2)), "8", "7")
+
+
 @row("data.hold_out")
 def _(hold_out):
     check_refuses(lambda: hold_out((images(), np.arange(7) % 2), 0.25), "8", "7")
@@ -82,6 +88,17 @@ def _(pair_domains):
     check_refuses(lambda: pair_domains(source, images(), 16), "16", "Received: 8", "`drop_remainder=False`")
     check_refuses(lambda: pair_domains(source, images(), epoch="short"), "Did you mean 'shorter'?")
     check_refuses(lambda: pair_domains(pair_domains(source, images(), 4), images()), "already paired")
+
+
+@row("data.pair_labelled")
+def _(pair_labelled):
+    labelled = (images(), np.arange(8))
+    check_refuses(lambda: pair_labelled(images(), images()), "`labelled` must be a tuple", "Received: ndarray")
+    check_refuses(lambda: pair_labelled(labelled, images(), 4), "Received: 8 in all", "`ratio`")
+    check_refuses(lambda: pair_labelled(labelled, images(), 4, ratio=1, epoch="all"), "`epoch`")
+    check_refuses(lambda: pair_labelled(labelled, images(), 2, ratio=1, strong="mixup"), "strong='mixup'", "mix labels")
+    stream = tf.data.Dataset.from_tensor_slices(images())
+    check_refuses(lambda: pair_labelled(labelled, stream, 2, ratio=1, index=True), "index=True")
 
 
 @row("data.image_files")
@@ -218,6 +235,12 @@ def _(episodes):
 @row("data.split_classes")
 def _(split_classes):
     check_refuses(lambda: split_classes(np.arange(4), (0.5, 0.6)), "sum to 1.1")
+
+
+@row("data.partition_clients")
+def _(partition_clients):
+    check_refuses(lambda: partition_clients(np.arange(4), 2, "shard"), "`skew`", "Did you mean 'shards'?")
+    check_refuses(lambda: partition_clients(np.eye(4), 2), "shape (4, 4)")
 
 
 @row("data.check_disjoint")

@@ -58,6 +58,19 @@ def _(maml):
     check_refuses(lambda: maml(keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])), "no trainable weights")
 
 
+@row("few_shot.Reptile")
+def _(reptile):
+    network = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    options = {"inner_batch_size": 2, "evaluation_steps": 2, "seed": 1}
+    check_config(functools.partial(reptile, network, 0.1, 2, step_size=tft.schedules.linear(1.0, 0.0), **options))
+    made = reptile(network, 0.1, 2, **options)
+    made.compile()
+    fits_and_saves(made)
+    check_refuses(lambda: reptile(network, inner_optimizer="adamw"), "`inner_optimizer`")
+    check_refuses(lambda: reptile(network, inner_batch_size=0), "`inner_batch_size`")
+    check_refuses(lambda: reptile(keras.Sequential([keras.Input((4,)), keras.layers.ReLU()])), "no trainable weights")
+
+
 @row("few_shot.EpisodeEvaluation")
 def _(episode_evaluation):
     check_refuses(lambda: episode_evaluation(np.ones((2, 2))), "`accuracies`")

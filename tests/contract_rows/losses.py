@@ -35,6 +35,7 @@ _ON_NO_DOMAINS = {
     "InfoNCE",
     "LabelledLoss",
     "LabelledMetric",
+    "NTXent",
     "SigmoidContrastive",
 }
 
@@ -274,6 +275,12 @@ def _(info_nce):
     contracts.check_loss(functools.partial(info_nce, temperature=0.2, name="pairs"), *views(), per_example=False)
     check_refuses(lambda: info_nce(0.0), "`temperature`", "above 0")
     check_refuses(lambda: info_nce()(np.ones((2, 3)), np.ones((2, 4))), "(batch, dim)", "(2, 4)")
+
+
+@row("losses.NTXent")
+def _(nt_xent):
+    contracts.check_loss(functools.partial(nt_xent, temperature=0.2, name="views"), *views(), per_example=False)
+    check_refuses(lambda: nt_xent(-1.0), "`temperature`", "above 0")
 
 
 @row("losses.SigmoidContrastive")

@@ -9,7 +9,8 @@ from contract_registry import row
 
 @row("schedules.Schedule")
 def _(schedule):
-    for made in (tft.schedules.constant(0.5), tft.schedules.linear(), tft.schedules.cosine(), tft.schedules.dann()):
+    ramps = (getattr(tft.schedules, name)() for name in ("linear", "cosine", "dann", "gaussian"))
+    for made in (tft.schedules.constant(0.5), *ramps):
         assert isinstance(made, schedule)
         parts.check_registered(type(made))
         assert type(made).from_config(made.get_config()) == made
@@ -33,6 +34,11 @@ def _(cosine):
 @row("schedules.dann")
 def _(dann):
     check_refuses(lambda: dann(gamma=-1.0), "`gamma`", "at least 0")
+
+
+@row("schedules.gaussian")
+def _(gaussian):
+    check_refuses(lambda: gaussian(finish=0.0), "`finish` must be above 0")
 
 
 @row("schedules.get")

@@ -95,6 +95,17 @@ def _(prediction):
     assert prediction._fields == ("file", "label", "score", "top")
 
 
+@row("workflow.rank")
+def _(rank):
+    check_refuses(lambda: rank("no_such_folder", ["mobilenet_v9"]), "'mobilenet_v9'", "Did you mean")
+    check_refuses(lambda: rank("no_such_folder", scores=["leep"]), "`scores`")
+
+
+@row("workflow.PredictedNumbers", example_in="workflow.predict")
+def _(predicted):
+    assert predicted._fields == ("file", "values")
+
+
 @row("workflow.run_demo")
 def _(run_demo):
     check_refuses(lambda: run_demo(seeds=[-1], verbose=0), "`seeds`", "at least 0")

@@ -266,7 +266,7 @@ REPLICAS = """
     sys.path[:0] = {paths!r}
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-    from test_contrastive import PAIRS, compiled
+    from test_contrastive_model import PAIRS, compiled
     import tf_transfer as tft
     strategies = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), tf.distribute.get_strategy()
     for loss in (tft.losses.InfoNCE(0.3), tft.losses.SigmoidContrastive(0.3, bias=-2.0)):

@@ -168,3 +168,60 @@ def episodes_share_no_example_and_splits_no_class(classes, each, ways, seed):
         kinds = inputs["support"][0] // each
         np.testing.assert_array_equal(inputs["query"][0] // each, kinds[labels[0]])
     assert stream.cardinality() == 2 and isinstance(stream, tf.data.Dataset)
+
+
+@property_of(
+    "partition_clients",
+    n=some.integers(4, 30), clients=some.integers(1, 4), classes=some.integers(1, 4), seed=SEEDS,
+    skew=some.sampled_from([None, "shards", "dirichlet"]),
+)  # fmt: skip
+def clients_share_no_example_and_have_all(n, clients, classes, seed, skew):
+    y = np.random.default_rng(seed).integers(0, classes, n)
+    try:
+        parts = data.partition_clients(y, clients, skew, alpha=2.0, shards_per_client=1, seed=seed)
+    except ValueError as error:
+        assert skew == "dirichlet" and "larger `alpha`" in str(error)
+        return
+    assert len(parts) == clients and min(map(len, parts)) > 0
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(n))
+    if skew != "dirichlet":
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@property_of(
+    "pair_labelled",
+    few=some.integers(1, 9), many=some.integers(1, 40), size=some.integers(1, 4), ratio=some.integers(1, 3), seed=SEEDS,
+)  # fmt: skip
+def unlabelled_examples_come_once_and_labels_stay_with_theirs(few, many, size, ratio, seed):
+    labelled, unlabelled = (np.arange(few), 10 * np.arange(few)), 100 + np.arange(many)
+    if many < size * ratio:
+        says(ValueError, lambda: data.pair_labelled(labelled, unlabelled, size, ratio=ratio))
+        return
+    stream = data.pair_labelled(labelled, unlabelled, size, ratio=ratio, strong=lambda x: -x, index=True, seed=seed)
+    seen = []
+    for x, y in stream.as_numpy_iterator():
+        np.testing.assert_array_equal(y, 10 * x["labelled"])
+        np.testing.assert_array_equal(x["strong"], -x["unlabelled"])
+        np.testing.assert_array_equal(x["index"] + 100, x["unlabelled"])
+        assert x["unlabelled"].shape == (size, ratio)
+        seen.extend(x["unlabelled"].ravel())
+    assert len(set(seen)) == len(seen) == many // (size * ratio) * size * ratio
+
+
+@property_of(
+    "folds", n=some.integers(2, 30), classes=some.integers(1, 4), num=some.integers(2, 6), repeats=some.integers(1, 2),
+    seed=SEEDS,
+)  # fmt: skip
+def each_example_is_held_out_once_in_each_repeat(n, classes, num, repeats, seed):
+    y = np.arange(n) % classes
+    if np.bincount(y).min() < num:
+        says(ValueError, lambda: list(data.folds((np.arange(n), y), num, num_repeats=repeats, seed=seed)))
+        return
+    held_out = []
+    for (x, y_in), (x_out, y_out) in data.folds((np.arange(n), y), num, num_repeats=repeats, seed=seed):
+        assert sorted([*x, *x_out]) == list(range(n))
+        np.testing.assert_array_equal(y[x], y_in)
+        shares = np.bincount(y_out, minlength=classes) - np.bincount(y) / num
+        assert np.abs(shares).max() < 1
+        held_out.extend(x_out)
+    np.testing.assert_array_equal(np.bincount(held_out), repeats)

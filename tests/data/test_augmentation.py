@@ -13,7 +13,7 @@ X = RNG.integers(0, 256, (24, 12, 16, 3)).astype("float32")
 Y = np.arange(24) % 3
 W = RNG.random(24).astype("float32")
 MIXED = ["mixup", "cutmix"]
-OTHERS = ["flip", "light", "no_flip", "standard", "strong"]
+OTHERS = ["flip", "light", "no_flip", "standard", "strong", "cutout"]
 
 
 def source(x=X, batch_size=8):
@@ -25,11 +25,12 @@ def epoch(dataset):
 
 
 def test_names():
-    assert set(recipe_names()) == {"none", *OTHERS, *MIXED}
+    assert set(recipe_names()) == {"none", *OTHERS, "cutout_no_flip", *MIXED}
 
 
 @pytest.mark.parametrize(
-    ("recipe", "channels"), [*((name, 3) for name in OTHERS + MIXED), ("standard", 1), ("cutmix", 1), ("standard", 4)]
+    ("recipe", "channels"),
+    [*((name, 3) for name in OTHERS + MIXED), ("cutout_no_flip", 1), ("cutmix", 1), ("standard", 4)],
 )
 def test_range_size_labels_and_weights_are_kept(recipe, channels):
     x = np.concatenate([X, X], axis=-1)[..., :channels]

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from few_shot_toys import twins
 
 import tf_transfer as tft
 from tf_transfer.few_shot.inner_loop import InnerLoop
@@ -79,6 +80,8 @@ def test_rates_of_single_weights_are_learned_by_the_gradient_of_the_objective():
     model = linear(inner_steps=1, learned_rates=True)
     assert len(model.trainable_variables) == 4
     model.fit(batches(), verbose=0)
+    # A file has the optimizer's slots in this order, and rates have the shapes of weights.
+    assert [each.path for each in model.optimizer._trainable_variables] == [v.path for v in model.trainable_variables]
     step = 1e-6
     rates = np.full((3, 1), 0.1)
     expected = np.zeros(3)
@@ -117,15 +120,9 @@ def test_only_the_named_layers_adapt_and_all_are_learned():
 
 
 def test_a_convolutional_network_task_by_task_is_the_dense_one_all_at_once():
-    dense = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(1)])
-    image = keras.Sequential([
-        keras.Input((3,)), keras.layers.Reshape((1, 1, 3)), keras.layers.Conv2D(4, 1, activation="tanh"),
-        keras.layers.Flatten(), keras.layers.Dense(1),
-    ])  # fmt: skip
-    kernel, *rest = dense.get_weights()
-    image.set_weights([kernel[None, None], *rest])
+    dense, image = twins()
     models = [tft.few_shot.MAML(each, 0.1, 2) for each in (dense, image)]
-    assert [model._loop().can_be_vectorized for model in models] == [True, False]
+    assert [model.loop().can_be_vectorized for model in models] == [True, False]
     for model in models:
         model.compile(keras.optimizers.SGD(0.5), "mse")
         model.fit(batches(), verbose=0)

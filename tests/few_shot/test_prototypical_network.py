@@ -133,6 +133,44 @@ def test_a_builders_model_gives_its_encoder():
     assert model.deployable().output_shape == (None, 1280)
 
 
+def _texts():
+    words = ["red apple", "green pear", "blue sky", "grey cloud"]
+    x, y = np.array([f"{words[i % 4]} {i // 4}" for i in range(16)], dtype=object), np.arange(16) % 4
+    builder = tft.TextClassifier(num_classes=2, backbone_options={"dim": 4}).adapt(x, verbose=0)
+    return builder.build(), x, y
+
+
+def _tables():
+    rng, y = np.random.default_rng(0), np.arange(16) % 4
+    table = {"age": 40 + 10 * y + rng.normal(size=16), "ward": np.array(["A", "B"])[y // 2]}
+    builder = tft.TabularClassifier(columns=["age", "ward"], num_classes=2, hidden_units=[4]).adapt(table)
+    x = {name: np.asarray(column) for name, column in builder.inputs(table).items()}
+    return builder.build(), x, y
+
+
+def _sounds():
+    y = np.arange(16) % 4
+    x = np.sin(np.arange(1600) * (0.05 + 0.1 * y[:, None])) + 0.1 * np.random.default_rng(0).normal(size=(16, 1600))
+    builder = tft.AudioClassifier(num_classes=2, sample_rate=8000, seconds=0.2, num_mel_bins=16)
+    return builder.build(), x.astype("float32"), y
+
+
+@pytest.mark.parametrize("made", [_texts, _tables, pytest.param(_sounds, marks=pytest.mark.slow)])
+def test_builders_of_other_inputs_get_a_head_of_few_examples_and_are_trained(made):
+    network, x, y = made()
+    model = tft.few_shot.PrototypicalNetwork(network)
+    model.compile("adam")
+    stream = tft.data.episodes(x, y, 3, 2, 2, num_episodes=2, fixed=True, seed=0)
+    assert np.isfinite(model.fit(stream, verbose=0).history["loss"][0])
+    inputs, _ = next(iter(stream))
+    support, query = ({k: v[0] for k, v in part.items()} if isinstance(part, dict) else part[0]
+                      for part in (inputs["support"], inputs["query"]))  # fmt: skip
+    classifier = model.adapt(support, inputs["support_labels"][0].numpy())
+    np.testing.assert_allclose(
+        classifier.predict(query, verbose=0), _scores(model(inputs).numpy()[0]), rtol=1e-3, atol=1e-5
+    )
+
+
 def test_the_interval_and_the_number_of_episodes():
     model = tft.few_shot.PrototypicalNetwork(_encoder())
     evaluation = tft.few_shot.evaluate_episodes(model, _episodes(4), num_episodes=10)

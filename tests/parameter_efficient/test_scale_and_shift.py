@@ -105,6 +105,7 @@ def test_merged_after_training_it_has_the_weights_of_the_plain_model(policy, tol
     assert fit_and_tell(merged) == HEAD
 
 
+@pytest.mark.slow
 def test_mobilenet_v2_folds():
     model = tft.ImageClassifier(
         num_classes=3, weights=None, input_shape=(32, 32, 3), backbone_options={"alpha": 0.35}, seed=1
@@ -140,6 +141,7 @@ def test_a_layer_that_is_called_twice_folds_once():
     np.testing.assert_allclose(method.merge(scaled)(x), scaled(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_in_a_fresh_process_outputs_are_equal_and_training_goes_on(tmp_path):
     method = tft.ScaleAndShift()
     scaled = method.apply(with_statistics(small_model()), verbose=False)

@@ -120,6 +120,7 @@ def test_a_frozen_part_is_not_held_and_a_part_that_is_unfrozen_later_is():
         assert history["l2_sp_loss"] == [pytest.approx(sum(parts), rel=1e-4)]
 
 
+@pytest.mark.slow
 def test_class_weights_and_streams_and_dict_inputs_and_steps_per_execution():
     histories = []
     stream = tf.data.Dataset.from_tensor_slices(({"x": X}, Y)).batch(4)

@@ -72,6 +72,7 @@ def fine_tuned(epochs=1, fields=None, **options):
     return set(history.history)
 
 
+@pytest.mark.slow
 def test_fine_tune_takes_the_regularizer_of_the_builder():
     assert {"l2_sp_loss", "l2_sp_head_loss", "compiled_loss"} < fine_tuned()
     assert {name for name in fine_tuned(regularizer=tft.BSS()) if "l2_sp" in name or "bss" in name} == {"bss_loss"}

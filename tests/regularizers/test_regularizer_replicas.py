@@ -6,6 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
     import keras, numpy as np, tensorflow as tf
     tf.config.set_logical_device_configuration(
@@ -35,6 +37,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_device():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT)],

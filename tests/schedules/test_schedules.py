@@ -14,6 +14,7 @@ EACH = [
     (tft.schedules.linear(1.0, 3.0, begin=0.2, finish=0.6), lambda p: 1 + 2 * min(max((p - 0.2) / 0.4, 0), 1)),
     (tft.schedules.cosine(2.0, 0.0), lambda p: 1 + math.cos(math.pi * p)),
     (tft.schedules.dann(0.7, gamma=5.0), lambda p: 0.7 * math.tanh(2.5 * p)),
+    (tft.schedules.gaussian(3.0, finish=0.5, gamma=4.0), lambda p: 3 * math.exp(-4 * max(1 - 2 * p, 0) ** 2)),
 ]
 
 

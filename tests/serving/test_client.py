@@ -213,6 +213,7 @@ def test_a_slow_server_is_given_up_and_not_asked_again(server, client, images):
     wait_for(lambda: server.asked == [["predict", "serving_default", "1"]])
 
 
+@pytest.mark.slow
 def test_servers_that_die_in_the_middle_and_come_back(folder, images):
     with running(folder) as server:
         ports, addresses = server.ports, server.addresses

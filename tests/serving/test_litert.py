@@ -57,6 +57,7 @@ def test_a_keras_file_converts(dense_classifier, tmp_path):
     assert found.max_difference < 1e-5 and found.num_examples == 4
 
 
+@pytest.mark.slow
 def test_dynamic_is_about_a_quarter_of_the_size(tmp_path):
     inputs = keras.Input((64,), name="features")
     hidden = keras.layers.Dense(256, activation="relu", kernel_initializer=keras.initializers.GlorotUniform(1))(inputs)
@@ -96,6 +97,7 @@ def test_representative_and_examples_come_from_streams(classifier, labelled, tmp
         serving.to_litert(classifier, tmp_path / "net.tflite", examples=endless)
 
 
+@pytest.mark.slow
 def test_batches_fixed_and_free(classifier, labelled, tmp_path):
     for batch_size, shape in ((8, 8), (None, -1)):
         found = serving.to_litert(classifier, tmp_path / "net.tflite", examples=labelled[0][:13], batch_size=batch_size)
@@ -105,6 +107,7 @@ def test_batches_fixed_and_free(classifier, labelled, tmp_path):
         assert interpreter.get_input_details()[0]["shape_signature"][0] == shape
 
 
+@pytest.mark.slow
 def test_several_labels_and_one_unit(tmp_path):
     x, y = toy_images(96)
     several = train(conv_net(3, "sigmoid"), x, np.eye(3)[y], "binary_crossentropy")
@@ -116,6 +119,7 @@ def test_several_labels_and_one_unit(tmp_path):
     assert found.accuracy == pytest.approx(np.mean((unit.predict(x, verbose=0)[:, 0] >= 0.5) == (y == 1)))
 
 
+@pytest.mark.slow
 def test_several_inputs_and_outputs(tmp_path):
     wide, deep = keras.Input((3,), name="wide"), keras.Input((2,), name="deep")
     joined = keras.layers.Concatenate()([wide, deep])
@@ -128,6 +132,7 @@ def test_several_inputs_and_outputs(tmp_path):
         assert found.max_difference < 0.1 and found.agreement is None and found.accuracy is None
 
 
+@pytest.mark.slow
 def test_a_file_that_predicts_something_else_is_not_written(classifier, labelled, tmp_path, monkeypatch):
     true = litert.run_litert
     monkeypatch.setattr(litert, "run_litert", lambda *args: {"scores": 1 - true(*args)["scores"]})

@@ -194,6 +194,7 @@ REPLICAS = """
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one():
     here = Path(__file__).parent
     code = textwrap.dedent(REPLICAS.format(paths=[str(here), str(here.parent)]))

@@ -39,7 +39,7 @@ MIXED = {
     "subclass of a known layer": lambda: keras.Sequential([keras.Input((6, 6, 2)), Centered(2)]),
     "operation": lambda: functional(lambda x: layers.Dense(2)(x - keras.ops.mean(x, axis=0))),
     "axis": lambda: functional(lambda x: layers.Softmax(axis=0)(x)),
-    "activation": lambda: functional(lambda x: layers.Dense(2, activation=lambda x: x / keras.ops.max(x))(x)),
+    "activation": lambda: functional(lambda x: layers.Dense(2, activation=lambda x: x - keras.ops.mean(x, axis=0))(x)),
     "lambda": lambda: functional(lambda x: layers.Lambda(lambda x: x - keras.ops.mean(x, axis=0))(x)),
 }
 

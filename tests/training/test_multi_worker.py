@@ -86,6 +86,12 @@ def test_methods_and_streams_on_two_workers(tmp_path):
 
 
 @pytest.mark.slow
+def test_many_tasks_and_pairs_on_two_workers(tmp_path):
+    """Tasks of which some labels are missing, and pairs that are compared with those of the other worker."""
+    compare(["many_tasks", "contrastive"], tmp_path, ["multi_worker"])
+
+
+@pytest.mark.slow
 def test_two_devices_train_as_one(tmp_path, monkeypatch):
     monkeypatch.setenv("NUM_EVALUATED", "12")
     compare(["dann", "distiller", "fine_tune"], tmp_path, ["mirrored"])
@@ -146,6 +152,7 @@ PLAIN = """
 """
 
 
+@pytest.mark.slow
 def test_plain_keras_still_fails_on_several_workers(tmp_path, monkeypatch):
     """When this turns red Keras has mended keras#20585: `MultiWorkerTraining._make_function` is no longer needed."""
     monkeypatch.chdir(tmp_path)

@@ -229,6 +229,7 @@ def test_a_checkpoint_holds_the_new_slots(tmp_path):
         np.testing.assert_array_equal(slot.numpy(), value)
 
 
+@pytest.mark.slow
 def test_two_replicas_keep_the_state_too():
     script = """
         import numpy as np, keras, tensorflow as tf

@@ -66,6 +66,7 @@ def test_the_interrupted_training_ends_with_the_same_weights(tmp_path, capsys):
     assert len(fit(again)["loss"]) == 4
 
 
+@pytest.mark.slow
 def test_a_method_resumes_with_its_progress_and_its_opponent(tmp_path):
     def adversarial():
         encoder = keras.Sequential([keras.Input((5,)), keras.layers.Dense(4, kernel_initializer=drawn(1))])

@@ -122,6 +122,32 @@ def fine_tune(folder):
     return model, history.history
 
 
+def many_tasks():
+    trunk = tft.builders.ImageBuilder(backbone=backbone(), trainable=True, dropout=0.0, l2=0.01, augmentation=None,
+                                      learning_rate=0.01, seed=0)  # fmt: skip
+    tasks = {"kind": tft.ClassificationTask(num_classes=3), "size": tft.RegressionTask(target_std=2.0, weight=0.5)}
+    model = tft.MultiTask(trunk=trunk, tasks=tasks).build()
+    for name in ("kind_logits", "size_standardized"):
+        kernel = model.get_layer(name).kernel
+        kernel.assign(np.linspace(-1, 1, int(np.prod(kernel.shape))).reshape(kernel.shape))
+    # Some labels are missing, and not as many on each device.
+    labels = {
+        "kind": np.where(np.arange(22) % 4 == 0, -1, LABELS),
+        "size": np.where(np.arange(22) < 6, np.nan, np.arange(22) / 4.0)[:, None].astype("float32"),
+    }
+    history = model.fit(IMAGES[:16], {name: each[:16] for name, each in labels.items()}, batch_size=8, epochs=2,
+                        shuffle=False, verbose=0).history  # fmt: skip
+    return model, history, labels
+
+
+def contrastive():
+    inputs = {"image": IMAGES, "other": IMAGES[..., ::-1] + 5.0}
+    model = tft.ContrastiveModel({name: backbone() for name in inputs})
+    model.compile(keras.optimizers.SGD(0.1))
+    pairs = {name: each[:16] for name, each in inputs.items()}
+    return model, model.fit(pairs, batch_size=8, epochs=2, shuffle=False, verbose=0).history, None
+
+
 def worker():
     return json.loads(os.environ.get("TF_CONFIG", '{"task": {"index": 0}}'))["task"]["index"]
 
@@ -135,16 +161,29 @@ RUNS = {
     "dann": lambda folder: dann(),
     "distiller": lambda folder: distiller(),
     "fine_tune": fine_tune,
+    "many_tasks": lambda folder: many_tasks(),
+    "contrastive": lambda folder: contrastive(),
 }
 
 
 def run(kind, name, folder):
     with STRATEGY.scope():
-        model, history = RUNS[name](folder)
+        model, history, *labels = RUNS[name](folder)
     # Of 13 in batches of 4 one example is left for the last, which Keras alone does not share among two devices.
     count = int(os.environ.get("NUM_EVALUATED", 13))
-    scores = model.evaluate(IMAGES[:count], LABELS[:count], batch_size=4, return_dict=True, verbose=0)
-    predictions = model.predict(IMAGES[:count], batch_size=4, verbose=0)
+    x, y = IMAGES[:count], LABELS[:count]
+    if name == "many_tasks":
+        y = {task: each[:count] for task, each in labels[0].items()}
+    elif name == "contrastive":
+        # What is compared in a batch depends on its size, which is whole here.
+        x, y = {"image": IMAGES[:12], "other": IMAGES[:12, ..., ::-1]}, None
+    scores = model.evaluate(x, y, batch_size=4, return_dict=True, verbose=0)
+    if name == "many_tasks":
+        # Keras takes the mean of an output's losses over batches of any size: of 4, or here of parts of them.
+        scores = {key: value for key, value in scores.items() if key not in ("kind_loss", "size_loss")}
+    predictions = model.predict(x, batch_size=4, verbose=0)
+    if isinstance(predictions, dict):
+        predictions = np.concatenate([predictions[name] for name in sorted(predictions)], axis=-1)
     weights = {f"{number:03}": np.asarray(each) for number, each in enumerate(model.get_weights())}
     place = folder / f"{kind}_{name}_{worker()}"
     np.savez(f"{place}.npz", predictions=predictions, **weights)

@@ -44,6 +44,7 @@ def make(values):
     return model, {"x": x, "y": np.array([0, 1] * 8), "validation_data": (x, np.array([0, 1] * 8)), "epochs": 2}
 
 
+@pytest.mark.slow
 def test_a_function_scored_without_labels(tmp_path):
     x = np.array([[3.0, 0.0], [0.0, 3.0]])
     result = tft.tuning.search(
@@ -65,6 +66,7 @@ def test_a_function_that_returns_no_pair_is_told(tmp_path):
         )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_weight_of_an_adversary(tmp_path):
     small = toy_builder(tmp_path).to_dict()
     small.pop("builder")

@@ -37,6 +37,7 @@ def test_texts_and_recordings_have_the_rates_of_what_starts_random_or_was_pretra
     assert tuned["fine_tuning_rate"].default == 3e-5
 
 
+@pytest.mark.slow
 def test_a_search_over_texts_finds_what_separates_them(tmp_path):
     texts, labels = np.array(["a good film", "a bad film"] * 10, object), np.array([1, 0] * 10)
     builder = tft.TextClassifier(num_classes=2, seed=0).adapt(texts, verbose=0)

@@ -139,16 +139,19 @@ class TestFailedTrials:
         assert "block_77" in result.table().caption and "1 failed" in result.table().title
         assert "block_77" in result.to_csv()
 
+    @pytest.mark.slow
     def test_when_all_fail_it_is_an_error(self, folder):
         space = {"unfreeze": tft.tuning.Choice(["block_77", "block_78"]), "epochs": 1}
         with pytest.raises(RuntimeError, match=r"All 2 trials failed.*block_77.*block_78"):
             search(folder, space, project_name="all")
 
+    @pytest.mark.slow
     def test_three_failures_at_the_start_end_it(self, folder):
         space = {"dropout": tft.tuning.Float(0.0, 0.5)}
         with pytest.raises(RuntimeError, match=r"first 3 trials all failed.*Trial 1, 2, 3: ValueError"):
             search(folder, space, project_name="three", tuner="random", max_trials=9, unfreeze="nothing", epochs=1)
 
+    @pytest.mark.slow
     def test_a_metric_that_is_not_there(self, folder):
         import keras_tuner
 

@@ -95,6 +95,7 @@ def test_a_run_measures_before_and_after_and_leaves_a_folder(fields, folders, tm
     assert f"{result.evaluation.accuracy:.3f}" in page and "paper to street: mcc" in page
 
 
+@pytest.mark.slow
 def test_what_is_adapted_and_compared_is_one_model_before_and_after(fields):
     result = run(fields)
     before, after = result.features["source only"], result.features["adapted"]
@@ -107,6 +108,7 @@ def test_what_is_adapted_and_compared_is_one_model_before_and_after(fields):
     assert accuracy == result.evaluation.accuracy
 
 
+@pytest.mark.slow
 def test_the_source_is_shown_as_its_own_encoder_sees_it(fields):
     result = run(fields, method="adda")
     np.testing.assert_array_equal(result.history["epoch"], [1, 2, 1, 2])
@@ -116,6 +118,7 @@ def test_the_source_is_shown_as_its_own_encoder_sees_it(fields):
         assert (distance < 1e-5) == (name == "adapted"), name
 
 
+@pytest.mark.slow
 def test_a_flat_folder_has_no_labels_to_measure_on(fields, folders, tmp_path):
     result = run(fields, target=folders / "flat", output=tmp_path / "adapted")
     assert (result.evaluation, result.source_only, result.feature_labels[1]) == (None, None, None)
@@ -139,6 +142,7 @@ def test_labels_of_the_target_never_reach_the_training(fields, folders, tmp_path
     assert flat.evaluation.accuracy == pytest.approx(1 - other.evaluation.accuracy)
 
 
+@pytest.mark.slow
 def test_folders_of_the_target_that_are_no_classes_are_left_out_of_account(fields, folders, tmp_path):
     shutil.copytree(folders / "street" / "dark", tmp_path / "camera" / "monday")
     shutil.copytree(folders / "street" / "light", tmp_path / "camera" / "tuesday")

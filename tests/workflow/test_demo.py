@@ -29,6 +29,7 @@ def made(tmp_path_factory):
     return types.SimpleNamespace(folder=folder, output=done.stdout, errors=done.stderr)
 
 
+@pytest.mark.slow
 def test_it_says_what_it_does_and_where_everything_is(made):
     for words in ("seed 3", "from scratch", "feature extraction", "fine-tuned", "macro-F1", "seconds", "±"):
         assert words in made.output
@@ -38,6 +39,7 @@ def test_it_says_what_it_does_and_where_everything_is(made):
     assert "retracing" not in made.errors and "UserWarning" not in made.errors
 
 
+@pytest.mark.slow
 def test_what_it_exports_knows_digits(made):
     served = serving.load(made.folder / "saved_models" / "digits")
     assert served.class_names == list(demo_runs.CLASS_NAMES)
@@ -48,6 +50,7 @@ def test_what_it_exports_knows_digits(made):
     assert np.mean(served.predict(images[:300])["labels"] == names[labels[:300]]) > 0.8
 
 
+@pytest.mark.slow
 def test_the_page_is_complete_and_loads_nothing(made):
     text = (made.folder / "demo_report.html").read_text(encoding="utf-8")
     found = {"h2": [], "img": []}
@@ -79,6 +82,7 @@ def test_the_page_is_complete_and_loads_nothing(made):
     assert "A quick run" in text
 
 
+@pytest.mark.slow
 def test_nothing_but_the_export_and_the_page_is_left(made):
     assert sorted(os.listdir(made.folder)) == ["demo_report.html", "saved_models"]
     assert sorted(os.listdir(made.folder / "saved_models" / "digits")) == ["1", "latest"]

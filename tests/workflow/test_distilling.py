@@ -61,6 +61,7 @@ def weights(model):
     return np.concatenate([np.ravel(each) for each in model.get_weights()])
 
 
+@pytest.mark.slow
 def test_a_run_compares_three_models_and_leaves_a_folder(fields, tmp_path):
     places = {"output": tmp_path / "distilled", "export": tmp_path / "served"}
     result = run(fields, epochs=20, compare_alone=True, losses="kd,hint", loss_weights="hint=0.1", **places)
@@ -151,6 +152,7 @@ def test_cached_answers_train_as_the_teacher_itself_does(fields, monkeypatch):
     assert (len(calls), recipes) == (1, ["flip", "flip"])
 
 
+@pytest.mark.slow
 def test_images_without_labels_are_learned_from_the_teacher_alone(fields, photos, tmp_path):
     (tmp_path / "flat").mkdir()
     for path in (photos / "red").iterdir():

@@ -106,6 +106,16 @@ def test_what_is_no_model_or_no_image_is_said(places, photos, tmp_path):
     with pytest.raises(ValueError, match="`top_k` must be an integer of at least 1"):
         predict(places["export"], photos, top_k=0)
     image = keras.Input((8, 8, 3), name="image")
-    keras.Model(image, keras.layers.GlobalAveragePooling2D()(image)).save(tmp_path / "regressor.keras")
-    with pytest.raises(ValueError, match="no classifier"):
-        predict(tmp_path / "regressor.keras", photos / "red", verbose=0)
+    keras.Model(image, image).save(tmp_path / "pictures.keras")
+    with pytest.raises(ValueError, match=r"'predictions' of shape.*Received.*, 8, 8, 3\)"):
+        predict(tmp_path / "pictures.keras", photos / "red", verbose=0)
+
+
+def test_a_model_of_numbers_answers_with_numbers(photos, tmp_path):
+    image = keras.Input((8, 8, 3), name="image")
+    keras.Model(image, keras.layers.GlobalAveragePooling2D()(image)).save(tmp_path / "means.keras")
+    found = predict(tmp_path / "means.keras", photos / "red", verbose=0)
+    assert isinstance(found[0], tft.workflow.PredictedNumbers) and found[0].file.endswith("0.jpg")
+    for row in found:
+        red, green, blue = row.values
+        assert red > 150 > 90 > max(green, blue)

@@ -165,6 +165,7 @@ def start(folder, step):
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1"})
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on(tmp_path):
     assert start(tmp_path / "state", 8).returncode == -signal.SIGKILL
     assert json.loads((tmp_path / "state" / "only" / "state.json").read_text())["epoch"] == 2

@@ -99,6 +99,7 @@ def test_both_phases_run_and_the_builder_says_what_trains_in_the_second(photos, 
     assert result.export_path is None
 
 
+@pytest.mark.slow
 def test_the_same_seed_measures_on_the_same_images(fields):
     def labels_and_scores(seed):
         result = train(TrainConfig.from_dict({**fields, "freeze_epochs": 2, "seed": seed}), verbose=0)

@@ -77,13 +77,24 @@ def test_a_table_becomes_a_model_that_reads_rows_with_gaps(patients, tmp_path, c
     assert [row["label"] for row in _answers(capsys, tmp_path / "served", new)][:2] == ["yes", "no"]
 
 
-def test_a_number_is_predicted_in_its_unit(patients, capsys):
+def test_a_number_is_predicted_in_its_unit(patients, tmp_path, capsys):
     config = tft.workflow.TableTrainConfig(
-        table=patients, target="cost", columns=["age", "ward"], epochs=60, learning_rate=0.05, builder={"dropout": 0.0}
-    )
+        table=patients, target="cost", columns=["age", "ward"], epochs=60, learning_rate=0.05, builder={"dropout": 0.0},
+        export=tmp_path / "cost",
+    )  # fmt: skip
     result = tft.workflow.train(config, verbose=0)
     assert isinstance(result.builder, tft.TabularRegressor) and result.class_names is None
     assert result.evaluation.r2 > 0.8
+    answers = [row["values"][0] for row in _answers(capsys, tmp_path / "cost", patients)]
+    with open(patients, newline="") as file:
+        costs = [float(row["cost"]) for row in csv.DictReader(file)]
+    # One row in ten lacks the age.
+    assert np.median(np.abs(np.subtract(answers, costs))) < 5.0
+    assert main(["predict", str(tmp_path / "cost"), str(patients), "--output", str(tmp_path / "costs.csv")]) == 0
+    written = (tmp_path / "costs.csv").read_text().splitlines()
+    assert written[0] == "file,prediction" and written[1] == f"{patients}:1,{answers[0]:.6g}"
+    assert main(["predict", str(tmp_path / "cost"), str(patients)]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[-1] == f"{answers[0]:.6g}"
     with pytest.raises(ValueError, match="`min_accuracy` is for classes"):
         tft.workflow.train(tft.workflow.TableTrainConfig(table=patients, target="cost", min_accuracy=0.5), verbose=0)
 

@@ -39,6 +39,7 @@ def test_the_best_is_kept_measured_and_exported(fields, photos, tmp_path):
     assert tft.ImageClassifier.from_yaml(tmp_path / "search/best_builder.yaml") == result.builder
 
 
+@pytest.mark.slow
 def test_a_gate_keeps_nothing(fields, tmp_path):
     (tmp_path / "space.yaml").write_text("dropout: {choice: [0.0, 0.1]}\nlearning_rate: 0.0\nfreeze_epochs: 1\n")
     fields |= {"save_model": tmp_path / "model.keras", "min_accuracy": 0.9}

@@ -5,6 +5,7 @@ import keras
 from tf_transfer.adaptation.terms import deserialized
 from tf_transfer.data.domain_streams import is_pair
 from tf_transfer.training import TransferModel
+from tf_transfer.training.graphs import graph_of
 
 
 class EncoderClassifier(TransferModel):
@@ -41,8 +42,7 @@ class EncoderClassifier(TransferModel):
         >>> tft.DomainAdapter(encoder, classifier, [tft.losses.CORAL()]).deployable().output_shape
         (None, 3)
         """
-        inputs = self.encoder.inputs[0] if isinstance(self.encoder, keras.Sequential) else self.encoder.input
-        plain = keras.Model(inputs, self._deployed_outputs(), name=f"{self.name}_deployable")
+        plain = keras.Model(graph_of(self.encoder).input, self._deployed_outputs(), name=f"{self.name}_deployable")
         if self.compiled:
             # Keras' own entries: a method may have further ones, which mean nothing to a plain model.
             plain.compile_from_config(keras.Model.get_compile_config(self))
@@ -79,7 +79,7 @@ def check_pair(inputs, model):
 
 
 def _operations(model):
-    return (model._functional if isinstance(model, keras.Sequential) else model).operations
+    return graph_of(model).operations
 
 
 def _check_fit(encoder, classifier):
@@ -94,7 +94,7 @@ def _check_fit(encoder, classifier):
             "`classifier` must take what `encoder` gives, as its only input. Received: features of shape "
             f"{tuple(encoder.outputs[0].shape)} for inputs of shape {[tuple(x.shape) for x in classifier.inputs]}."
         )
-    if is_pair(encoder.input if not isinstance(encoder, keras.Sequential) else None):
+    if is_pair(graph_of(encoder).input):
         raise ValueError(
             "The inputs of `encoder` can't be named 'source' and 'target': these name the two domains in a batch."
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from tf_transfer import _checks
 from tf_transfer.analysis import evaluation_plots
+from tf_transfer.analysis.differences import paired_accuracies
 from tf_transfer.data import check_labels
 
 
@@ -143,6 +144,38 @@ class ClassifierEvaluation:
         num_right = int(np.sum(self.predictions == self.labels))
         interval = binomtest(num_right, len(self.labels)).proportion_ci(confidence, method="wilson")
         return float(interval.low), float(interval.high)
+
+    def difference(self, other):
+        """Returns how far this accuracy is above another one's on the same examples, a `Difference`.
+
+        Of a fine-tuned model against one from scratch it says whether anything was gained: below 0 is negative
+        transfer.
+
+        Args:
+            other: `ClassifierEvaluation` of the same examples in the same order.
+
+        Raises:
+            ValueError: When the labels are not the same.
+        """
+        if not np.array_equal(self.labels, other.labels):
+            raise ValueError("Both evaluations must be of the same examples in the same order: their labels differ.")
+        return paired_accuracies(self.predictions == self.labels, other.predictions == other.labels)
+
+    def slices(self, groups):
+        """Returns the evaluation of each group of examples, a dict from its name to a `ClassifierEvaluation`.
+
+        Args:
+            groups: Sequence of one name an example, such as the domain or the camera that it is from.
+        """
+        groups = np.asarray(groups)
+        if groups.shape != self.labels.shape:
+            raise ValueError(f"`groups` must have one name an example, {len(self.labels)}. Received: {groups.shape}.")
+        return {
+            name.item(): ClassifierEvaluation(
+                self.scores[groups == name], self.labels[groups == name], self.class_names
+            )
+            for name in np.unique(groups)
+        }
 
     def most_confident_mistakes(self, num=10):
         """Returns up to `num` wrong predictions, a list of `Mistake`, those with the highest scores first."""

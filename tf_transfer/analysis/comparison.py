@@ -1,9 +1,7 @@
 """Runs several classifiers over one set of data, weighs them and times them."""
 
 import os
-import platform
 import tempfile
-import time
 
 import keras
 import numpy as np
@@ -11,14 +9,11 @@ import tensorflow as tf
 
 from tf_transfer.analysis.evaluation import evaluate_classifier
 from tf_transfer.analysis.model_comparison import ComparedModel, ModelComparison
+from tf_transfer.analysis.model_cost import machine, median_seconds
 from tf_transfer.builders.taken import taken
 from tf_transfer.data import ImageFolder, as_dataset
 from tf_transfer.distillation.signals import inputs_for
 from tf_transfer.layers import load_model
-
-_NUM_ROUNDS = 10
-_FEWEST_RUNS, _MOST_RUNS = 10, 100
-_SECONDS_A_MODEL = 3.0
 
 
 def compare_models(models, data, class_names=None, *, batch_size=None, from_logits=False, verbose=0):
@@ -56,7 +51,7 @@ def compare_models(models, data, class_names=None, *, batch_size=None, from_logi
     ['model', 'parameters', 'file in MB', 'latency in ms']
     """
     _check(models)
-    fitted = {name: _as_taken(data, model, batch_size) for name, model in models.items()}
+    fitted = {name: as_taken(data, model, batch_size) for name, model in models.items()}
     names = class_names if class_names is not None else getattr(data, "class_names", None)
     evaluations = {
         name: evaluate_classifier(
@@ -66,21 +61,21 @@ def compare_models(models, data, class_names=None, *, batch_size=None, from_logi
     }
     _check_alike(evaluations)
     examples = {name: _one_example(each, models[name]) for name, each in fitted.items()}
-    milliseconds = _latencies(models, examples)
+    seconds = median_seconds(models, examples)
     reference = next(iter(evaluations.values())).predictions
     rows = tuple(
         ComparedModel(
             name,
             model.count_params(),
             _saved_megabytes(model),
-            milliseconds[name],
+            1000 * seconds[name],
             evaluations[name].accuracy,
             evaluations[name].macro_f1,
             float(np.mean(evaluations[name].predictions == reference)),
         )
         for name, model in models.items()
     )
-    return ModelComparison(rows, evaluations, _machine())
+    return ModelComparison(rows, evaluations, machine())
 
 
 def _check(models):
@@ -91,8 +86,8 @@ def _check(models):
             raise ValueError(f"`models` must name built keras.Models. Received: {name!r}: {model!r}.")
 
 
-def _as_taken(data, model, batch_size):
-    """Returns data with images of the size that the model takes."""
+def as_taken(data, model, batch_size):
+    """Returns data with images of the size that a model takes."""
     shape = taken(model)["input_shape"]
     if shape is None or len(shape) != 3 or None in shape:
         return data
@@ -121,27 +116,6 @@ def _one_example(data, model):
     return next(iter(as_dataset(data, batch_size=1, **taken(model))))[0]
 
 
-def _latencies(models, examples):
-    """Returns the median milliseconds of each model, which take turns."""
-    runs = {name: tf.function(lambda x, model=model: model(x, training=False)) for name, model in models.items()}
-    seconds = {name: [_seconds(run, examples[name]) for _ in range(5)] for name, run in runs.items()}
-    # The first runs trace the graph and fill caches.
-    counts = {name: int(_SECONDS_A_MODEL / min(each)) for name, each in seconds.items()}
-    counts = {name: max(_FEWEST_RUNS, min(_MOST_RUNS, count)) // _NUM_ROUNDS for name, count in counts.items()}
-    measured = {name: [] for name in models}
-    for _ in range(_NUM_ROUNDS):
-        for name, run in runs.items():
-            measured[name] += [_seconds(run, examples[name]) for _ in range(counts[name])]
-    return {name: 1000 * float(np.median(each)) for name, each in measured.items()}
-
-
-def _seconds(run, x):
-    start = time.perf_counter()
-    # As arrays, for a result on a GPU is there only when it is asked for.
-    keras.tree.map_structure(np.asarray, run(x))
-    return time.perf_counter() - start
-
-
 def _saved_megabytes(model):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.keras")
@@ -151,10 +125,3 @@ def _saved_megabytes(model):
             # Its memory, for Adam twice the weights, is written too.
             load_model(path, compile=False).save(path)
         return os.path.getsize(path) / 1e6
-
-
-def _machine():
-    devices = [tf.config.experimental.get_device_details(each) for each in tf.config.list_physical_devices("GPU")]
-    if devices:
-        return str(devices[0].get("device_name", "GPU"))
-    return f"CPU ({platform.machine()}, {os.cpu_count()} cores)"

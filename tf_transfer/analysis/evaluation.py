@@ -1,14 +1,10 @@
 """Runs a model over labelled data and evaluates it."""
 
-import keras
 import numpy as np
-import tensorflow as tf
 
+from tf_transfer.analysis.asked import ask
 from tf_transfer.analysis.classifier_evaluation import ClassifierEvaluation
 from tf_transfer.analysis.regression_evaluation import RegressionEvaluation
-from tf_transfer.builders.taken import taken
-from tf_transfer.data import as_dataset
-from tf_transfer.training.replicas import predict_on_batch
 
 
 def evaluate_classifier(model, data, class_names=None, *, batch_size=None, from_logits=False, verbose=0):
@@ -41,9 +37,9 @@ def evaluate_classifier(model, data, class_names=None, *, batch_size=None, from_
     >>> evaluation.predictions.tolist(), round(evaluation.accuracy, 3)
     ([0, 1, 1], 0.667)
     """
-    class_names = _agreed_names(class_names, model, data)
-    outputs, labels = _outputs_and_labels(model, data, batch_size, verbose)
-    return ClassifierEvaluation(_probabilities(outputs, from_logits), labels, class_names)
+    class_names = agreed_names(class_names, model, data)
+    asked = ask(model, data, batch_size=batch_size, verbose=verbose)
+    return ClassifierEvaluation(probabilities(asked.outputs, from_logits), asked.labels, class_names)
 
 
 def evaluate_regressor(model, data, *, batch_size=None, verbose=0):
@@ -67,28 +63,12 @@ def evaluate_regressor(model, data, *, batch_size=None, verbose=0):
     >>> evaluate_regressor(model, (np.array([[1.0], [2.0]]), np.array([2.0, 5.0]))).mae
     0.5
     """
-    outputs, targets = _outputs_and_labels(model, data, batch_size, verbose)
-    return RegressionEvaluation(outputs, targets)
+    asked = ask(model, data, batch_size=batch_size, verbose=verbose)
+    return RegressionEvaluation(asked.outputs, asked.labels)
 
 
-def _outputs_and_labels(model, data, batch_size, verbose):
-    """Returns what a model gives for all examples, beside their labels, from one pass."""
-    dataset = as_dataset(data, batch_size=batch_size, **taken(model))
-    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError("The data is endless. Say with `dataset.take(num_batches)` how much of it to evaluate.")
-    known = int(dataset.cardinality())
-    progress = keras.utils.Progbar(known if known > 0 else None, verbose=verbose)
-    outputs, labels = [], []
-    for batch in dataset:
-        outputs.append(np.asarray(predict_on_batch(model, batch[0])))
-        labels.append(keras.ops.convert_to_numpy(batch[1]))
-        progress.add(1)
-    if not outputs:
-        raise ValueError("The data is empty: there is nothing to evaluate.")
-    return np.concatenate(outputs), np.concatenate(labels)
-
-
-def _agreed_names(given, model, data):
+def agreed_names(given, model, data):
+    """Returns the class names that are given, or known to the model or the data; None when nobody knows any."""
     sources = {
         "`class_names`": given,
         "the model": getattr(getattr(model, "builder", None), "class_names", None),
@@ -103,7 +83,8 @@ def _agreed_names(given, model, data):
     return next(iter(named.values()), None)
 
 
-def _probabilities(outputs, from_logits):
+def probabilities(outputs, from_logits):
+    """Returns what a classifier gave as probabilities `(num_examples, num_classes)`; raises when they are none."""
     if outputs.ndim != 2:
         raise ValueError(f"The model must give scores (batch, num_classes). Received: shape {outputs.shape}.")
     if outputs.shape[1] == 1:

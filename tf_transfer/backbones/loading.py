@@ -82,14 +82,20 @@ def load_backbone(
         raise ValueError(f"`output_layer` cuts a saved model ('file:...'). Received: {output_layer!r} for {name!r}.")
     if name.startswith(("hub:", "file:")):
         return _load_saved(name, input_shape, pooling, preprocessing, output_layer, options)
-    if name not in APPLICATIONS:
-        hint = _checks.did_you_mean(name, names())
-        raise ValueError(f"Unknown backbone {name!r}.{hint} Known are {names()}, 'hub:HANDLE' and 'file:MODEL.keras'.")
+    check_name(name)
     entry = APPLICATIONS[name]
     if preprocessing not in ("auto", entry.preprocessing):
         raise ValueError(f"{name!r} has its preprocessing, {entry.preprocessing!r}. Received: {preprocessing!r}.")
     shape = input_shape or (entry.default_size, entry.default_size, 3)
     return build_application(name, _check_weights(name, weights), shape, pooling, options)
+
+
+def check_name(name):
+    """Raises for what `load_backbone` does not know, without loading anything."""
+    if name in APPLICATIONS or name in shipped_names() or name.startswith(("hub:", "file:")):
+        return
+    hint = _checks.did_you_mean(name, names())
+    raise ValueError(f"Unknown backbone {name!r}.{hint} Known are {names()}, 'hub:HANDLE' and 'file:MODEL.keras'.")
 
 
 def _load_saved(name, input_shape, pooling, preprocessing, output_layer, options):

@@ -4,6 +4,7 @@ import keras
 
 from tf_transfer.backbones.blocks import find_backbone
 from tf_transfer.training import as_multi_worker
+from tf_transfer.training.graphs import graph_of
 
 
 def split_at_backbone(model):
@@ -54,6 +55,6 @@ def calls_within(model, layer):
 
     A layer may be part of several graphs; only its calls in this one count.
     """
-    graph = model._functional if isinstance(model, keras.Sequential) else model
+    graph = graph_of(model)
     own = {id(node) for nodes in getattr(graph, "_nodes_by_depth", {}).values() for node in nodes}
     return graph, [node for node in layer._inbound_nodes if id(node) in own]

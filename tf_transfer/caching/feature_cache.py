@@ -47,6 +47,20 @@ class FeatureCache:
         if self.directory.exists() and not self.directory.is_dir():
             raise ValueError(f"`directory` must be a folder. Received: directory={str(self.directory)!r}, a file.")
 
+    @classmethod
+    def of(cls, given):
+        """Returns the cache that an argument stands for.
+
+        Args:
+            given: True for the user's cache folder, False or None for no cache, a folder, or a `FeatureCache`.
+
+        Returns:
+            A `FeatureCache`, or None.
+        """
+        if given is None or given is False:
+            return None
+        return given if isinstance(given, cls) else cls(None if given is True else given)
+
     def features(self, backbone, data, *, batch_size=None, steps=None, allow_random_layers=False, verbose=1):
         """Returns the features of all examples, from disk when they were computed before.
 

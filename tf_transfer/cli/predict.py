@@ -1,4 +1,4 @@
-"""`tf-transfer predict`: files in, labels and scores out."""
+"""`tf-transfer predict`: files in, labels and scores out, or numbers."""
 
 import csv
 import io
@@ -11,11 +11,11 @@ from tf_transfer.cli.exit_codes import ExitCode
 from tf_transfer.cli.printing import print_table
 
 NAME = "predict"
-SUMMARY = "classify images, texts, rows or recordings with a trained model"
+SUMMARY = "ask a trained model about images, texts, rows or recordings"
 DESCRIPTION = """\
-Classifies image files with an exported model, or with a .keras file; texts, the rows of a table and recordings with an
-exported model. Results go to the standard output, progress and
-warnings to the error stream."""
+Asks an exported model, or a .keras file, about image files; an exported model about texts, the rows of a table and
+recordings. A classifier answers with labels and scores, a regressor with numbers. Results go to the standard output,
+progress and warnings to the error stream."""
 EXAMPLES = """\
 examples:
   tf-transfer predict saved_models/flowers photo.jpg holiday/
@@ -100,6 +100,11 @@ def _table(predictions):
     from rich.table import Table
     from rich.text import Text
 
+    if _are_numbers(predictions):
+        table = Table("file", *_names_of_numbers(predictions), box=None, pad_edge=False)
+        for row in predictions:
+            table.add_row(*(Text(cell, overflow="fold") for cell in (row.file, *map(_short, row.values))))
+        return table
     table = Table("file", "label", box=None, pad_edge=False)
     table.add_column("score", justify="right")
     more = max(len(row.top) for row in predictions) > 1
@@ -113,19 +118,39 @@ def _table(predictions):
     return table
 
 
+def _are_numbers(predictions):
+    return hasattr(predictions[0], "values")
+
+
+def _names_of_numbers(predictions):
+    num = len(predictions[0].values)
+    return ["prediction"] if num == 1 else [f"prediction_{place}" for place in range(1, num + 1)]
+
+
+def _short(value):
+    return f"{value:.6g}"
+
+
 def _csv(predictions):
-    num_top = max(len(row.top) for row in predictions)
-    header = [name for place in range(2, num_top + 1) for name in (f"label_{place}", f"score_{place}")]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
+    if _are_numbers(predictions):
+        writer.writerow(["file", *_names_of_numbers(predictions)])
+        writer.writerows([row.file, *map(_short, row.values)] for row in predictions)
+        return buffer.getvalue()
+    num_top = max(len(row.top) for row in predictions)
+    header = [name for place in range(2, num_top + 1) for name in (f"label_{place}", f"score_{place}")]
     writer.writerow(["file", "label", "score", *header])
     for row in predictions:
-        more = [cell for label, score in row.top[1:] for cell in (label, f"{score:.6g}")]
-        writer.writerow([row.file, row.label, f"{row.score:.6g}", *more])
+        more = [cell for label, score in row.top[1:] for cell in (label, _short(score))]
+        writer.writerow([row.file, row.label, _short(row.score), *more])
     return buffer.getvalue()
 
 
 def _json(predictions):
+    if _are_numbers(predictions):
+        rows = [{"file": row.file, "values": list(row.values)} for row in predictions]
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
     rows = [
         {
             "file": row.file,

@@ -9,15 +9,16 @@ from keras import ops
 
 from tf_transfer.distribution.sums import gather_over_replicas
 from tf_transfer.losses import ContrastiveLoss, InfoNCE
-from tf_transfer.training import TransferModel, as_multi_worker
+from tf_transfer.training import as_multi_worker
+from tf_transfer.training.graphs import graph_of
+from tf_transfer.training.own_loss import OwnLossModel
 
-_LABELS = ("loss", "loss_weights", "metrics", "weighted_metrics")
 # The scale of CLIP never goes above it: the cosines would saturate the softmax.
 _LARGEST_SCALE = 100.0
 
 
 @keras.saving.register_keras_serializable(package="tf_transfer")
-class ContrastiveModel(TransferModel):
+class ContrastiveModel(OwnLossModel):
     """Trains two encoders on pairs, so that what belongs together lies together in one space.
 
     Objective: the contrastive loss between the embeddings of a batch, whose temperature (and bias) is learned, and
@@ -84,26 +85,6 @@ class ContrastiveModel(TransferModel):
         """What cosines are multiplied with, one over the temperature; a scalar tensor."""
         return ops.exp(ops.convert_to_tensor(self.log_scale))
 
-    def compile(self, optimizer="rmsprop", **kwargs):
-        """Configures the model for training; the loss is the contrastive one.
-
-        Args:
-            optimizer: Name or `keras.optimizers.Optimizer`. Defaults to "rmsprop".
-            **kwargs: Further arguments of `keras.Model.compile`, but for losses and metrics.
-        """
-        given = [name for name, value in kwargs.items() if value and name in _LABELS]
-        if given:
-            raise ValueError(
-                "The loss of a contrastive model is that of its constructor, and it has no metrics of labels. "
-                f"Received: {sorted(given)}."
-            )
-        super().compile(optimizer, **{name: value for name, value in kwargs.items() if name not in _LABELS})
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        # The file holds its state; Keras fills in what is there.
-        self.optimizer.build(self.trainable_variables)
-
     def call(self, inputs, training=False):
         missing = [side for side in self.sides if not isinstance(inputs, dict) or side not in inputs]
         if missing:
@@ -148,7 +129,7 @@ class ContrastiveModel(TransferModel):
             raise ValueError(f"`name` must be one of {list(self.sides)}. Received: name={name!r}.")
         encoder = (self.first, self.second)[self.sides.index(name)]
         with self.distribute_strategy.scope():
-            inputs, embedding = _inputs(encoder), encoder.outputs[0]
+            inputs, embedding = graph_of(encoder).input, encoder.outputs[0]
             unit = keras.layers.UnitNormalization(name=f"{name}_embedding", dtype="float32")(embedding)
             return as_multi_worker(keras.Model(inputs, unit, name=f"{name}_encoder"))
 
@@ -156,7 +137,7 @@ class ContrastiveModel(TransferModel):
         """Returns a plain Keras model from a dict of both sides' inputs to a dict of their embeddings."""
         models = {side: self.side(side) for side in self.sides}
         with self.distribute_strategy.scope():
-            inputs = {side: _named(_inputs(model), side) for side, model in models.items()}
+            inputs = {side: _named(graph_of(model).input, side) for side, model in models.items()}
             embeddings = {side: model(inputs[side]) for side, model in models.items()}
             return keras.Model(inputs, embeddings, name=f"{self.name}_deployable")
 
@@ -173,7 +154,7 @@ class ContrastiveModel(TransferModel):
         for number, side in enumerate(self.sides):
             model = self.side(side)
             archive.track(model)
-            specs = keras.tree.map_structure(_spec, _inputs(model))
+            specs = keras.tree.map_structure(_spec, graph_of(model).input)
             for name in (side, *(["serving_default"] if number == 0 else [])):
                 archive.add_endpoint(name, _answer(model), input_signature=[specs])
         archive.write_out(filepath, verbose=False)
@@ -228,10 +209,6 @@ def _named(inputs, side):
     if isinstance(inputs, dict | list | tuple):
         return keras.tree.map_structure(lambda each: _named(each, each.name), inputs)
     return keras.Input(inputs.shape[1:], dtype=inputs.dtype, name=side)
-
-
-def _inputs(model):
-    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
 def _check_encoders(encoders):

@@ -43,14 +43,14 @@ def augment(dataset, recipe="standard", *, seed=None, num_classes=None):
         MixUp: Zhang et al., 2018, https://arxiv.org/abs/1710.09412
         CutMix: Yun et al., 2019, https://arxiv.org/abs/1905.04899
     """
-    layers = recipe_layers(recipe, num_channels=_num_channels(example_spec(dataset)[0]))
+    layers = recipe_layers(recipe, num_channels=num_channels(example_spec(dataset)[0]))
     if not layers:
         return dataset
     if mixes_labels(layers):
         if num_classes is None:
             raise ValueError(f"recipe={recipe!r} mixes labels, which must be one-hot for it: give `num_classes`.")
         dataset = match_labels(dataset, num_classes, one_hot=True)
-    return map_with_layers(dataset, layers, lambda batch: _apply(layers, *batch), seed)
+    return map_with_layers(dataset, layers, lambda batch: apply_layers(layers, *batch), seed)
 
 
 def preview(images, recipe="standard", *, num_samples=6, seed=None):
@@ -90,7 +90,8 @@ def preview(images, recipe="standard", *, num_samples=6, seed=None):
     return figure
 
 
-def _apply(layers, x, y, *weight):
+def apply_layers(layers, x, y=None, *weight):
+    """Returns a batch (x, y, ...) with its images through a recipe's layers, in 0..255; y is for those that mix."""
     image = tf.cast(x["image"] if isinstance(x, dict) else x, tf.float32)
     for layer in layers:
         if isinstance(layer, MIXING):
@@ -102,7 +103,7 @@ def _apply(layers, x, y, *weight):
     return ({**x, "image": image} if isinstance(x, dict) else image), y, *weight
 
 
-def _num_channels(spec):
+def num_channels(spec):
     """Returns the channels of batches of images, and raises for what is none."""
     if isinstance(spec, dict):
         if "image" not in spec:

@@ -91,7 +91,7 @@ class ClassFolder:
             raise ValueError(
                 f"{self!r} cannot be split: no class has two {self.kind.nouns}. Add some to {self.directory}."
             )
-        return self._subset(~held_out), self._subset(held_out)
+        return self.subset(~held_out), self.subset(held_out)
 
     def dataset(self, batch_size=32, *, shuffle=False, seed=None, drop_remainder=False):
         """Returns a `tf.data.Dataset` of batches (x, labels).
@@ -118,9 +118,10 @@ class ClassFolder:
         """Returns `{label: weight}` for `fit(class_weight=...)`, rare classes weighing more."""
         return balanced_class_weight(self.labels, len(self.class_names))
 
-    def _subset(self, chosen):
-        part = copy.copy(self)
-        part.files = [file for file, keep in zip(self.files, chosen, strict=True) if keep]
+    def subset(self, rows):
+        """Returns a folder of the files at `rows`, a boolean or integer array."""
+        part, chosen = copy.copy(self), np.arange(len(self))[rows]
+        part.files = [self.files[row] for row in chosen]
         part.labels = self.labels[chosen]
         return part
 
@@ -149,7 +150,7 @@ class ClassFolder:
         report_bad(self.bad, len(self), str(self.directory), self.kind, skip_bad)
         left_out = {each.file for each in self.bad}
         before = self.labels
-        good = self._subset(np.array([file not in left_out for file in self.files]))
+        good = self.subset(np.array([file not in left_out for file in self.files]))
         self.files, self.labels = good.files, good.labels
         emptied = [self.class_names[label] for label in np.setdiff1d(before, self.labels)]
         if emptied:

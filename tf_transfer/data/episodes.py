@@ -33,8 +33,8 @@ def episodes(
     methods in `tft.few_shot` are fitted to. Examples of a class stand together, in the order of the classes.
 
     Args:
-        x: Array of examples `(num_examples, ...)`, or an `ImageFolder` or `AudioFolder`, whose files are read as they
-            are drawn.
+        x: Array of examples `(num_examples, ...)`, a dict of such arrays for a model with several inputs, or an
+            `ImageFolder` or `AudioFolder`, whose files are read as they are drawn.
         y: Integer array `(num_examples,)`, the class of each. None for a folder.
         ways: Integer, at least 2, classes in an episode. Defaults to 5.
         shots: Integer, examples of each class in the support. Defaults to 1.
@@ -111,8 +111,8 @@ def _examples(x, y):
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise ValueError(f"`y` must be integers, one an example. Received: {y.dtype} of shape {y.shape}.")
     with tf.device("CPU:0"):
-        tensor = tf.convert_to_tensor(x)
-    return lambda chosen: tf.gather(tensor, chosen), y
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, x)
+    return lambda chosen: tf.nest.map_structure(lambda tensor: tf.gather(tensor, chosen), tensors), y
 
 
 def _read_files(folder, chosen):
@@ -169,19 +169,25 @@ def _arrange(ways, shots, queries, rotations):
     def arrange(turns, examples):
         if rotations:
             examples = _turned(examples, turns)
-        parts = {"support": examples[:, :shots], "query": examples[:, shots:]}
-        shape = examples.shape[2:]
-        inputs = {name: tf.reshape(part, [len(labels[name]), *shape]) for name, part in parts.items()}
+        inputs = {
+            "support": tf.nest.map_structure(lambda part: _flat(part[:, :shots]), examples),
+            "query": tf.nest.map_structure(lambda part: _flat(part[:, shots:]), examples),
+        }
         inputs["support_labels"] = tf.constant(labels["support"])
         return inputs, tf.constant(labels["query"])
 
     return arrange
 
 
+def _flat(examples):
+    return tf.reshape(examples, [examples.shape[0] * examples.shape[1], *examples.shape[2:]])
+
+
 def _turned(images, turns):
     """Turns the images of each class `(ways, number, height, width[, channels])` by its number of right angles."""
-    if images.shape.rank not in (4, 5) or images.shape[2] != images.shape[3]:
-        raise ValueError(f"`rotations` are for square images. Received: examples of shape {tuple(images.shape[2:])}.")
+    shapes = [tuple(leaf.shape[2:]) for leaf in tf.nest.flatten(images)]
+    if isinstance(images, dict) or len(shapes[0]) not in (2, 3) or shapes[0][0] != shapes[0][1]:
+        raise ValueError(f"`rotations` are for square images. Received: examples of shape {str(shapes)[1:-1]}.")
     once = lambda x: tf.reverse(tf.linalg.matrix_transpose(x), [-2])  # noqa: E731
     if images.shape.rank == 5:
         once = lambda x: tf.reverse(tf.transpose(x, [0, 1, 3, 2, 4]), [2])  # noqa: E731

@@ -91,7 +91,7 @@ def pair_domains(
     epoch = _checks.one_of(epoch, "epoch", _EPOCHS)
     seed = seed if seed is None else _checks.integer(seed, "seed", minimum=0)
     sources = _several(source, batch_size)
-    _check_target(target)
+    check_target(target, "The target")
     seeds = [int(number) for number in np.random.SeedSequence(seed).generate_state(len(sources) + 1)]
     streams = [
         open_stream(each, name, size, shuffle, number, input_shape=input_shape, missing=missing)
@@ -115,10 +115,7 @@ def _several(source, batch_size):
     sources = list(source.values()) if isinstance(source, dict) else source if kind else [source]
     faults = [_received(each) for each in sources if not _is_source(each)] or ([] if sources else ["nothing"])
     if faults:
-        raise TypeError(
-            "A source must be a tuple of arrays (x, y) or (x, y, sample_weight), an ImageFolder, or a tf.data.Dataset "
-            f"of such tuples; several sources, a list or a dict of those. Received: {kind}{faults[0]}."
-        )
+        raise _no_source("A source", f"; several sources, a list or a dict of those. Received: {kind}{faults[0]}.")
     _checks.integer(batch_size, "batch_size", minimum=len(sources))
     keys = source if isinstance(source, dict) else range(len(sources))
     names = ["source"] if len(sources) == 1 else [f"source[{key!r}]" for key in keys]
@@ -134,10 +131,24 @@ def _received(data):
     return f"a tuple of {len(data)}" if isinstance(data, tuple) else type(data).__name__
 
 
-def _check_target(target):
+def check_source(data, name):
+    """Raises a `TypeError` for what can't be a labelled side; `name` begins its sentence."""
+    if not _is_source(data):
+        raise _no_source(name, f". Received: {_received(data)}.")
+
+
+def _no_source(name, ending):
+    return TypeError(
+        f"{name} must be a tuple of arrays (x, y) or (x, y, sample_weight), an ImageFolder, or a tf.data.Dataset "
+        f"of such tuples{ending}"
+    )
+
+
+def check_target(target, name):
+    """Raises a `TypeError` for what can't be a side without labels; `name` begins its sentence."""
     if target is None or isinstance(target, str) or (isinstance(target, tuple) and len(target) not in (1, 2, 3)):
         raise TypeError(
-            "The target must be an array x, a dict of arrays, a tuple (x, y), a tf.data.Dataset, an ImageFolder or "
+            f"{name} must be an array x, a dict of arrays, a tuple (x, y), a tf.data.Dataset, an ImageFolder or "
             f"UnlabeledImages. Received: {_received(target)}."
         )
     domains = (tf.data.Dataset, ClassFolder, UnlabeledImages)

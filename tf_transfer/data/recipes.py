@@ -49,8 +49,17 @@ def _standard():
     return _flip() + _no_flip()
 
 
+def _strong_no_flip():
+    return _geometry(shift=0.15, zoom_in=0.35, zoom_out=0.15, degrees=30) + _colors(0.4)
+
+
 def _strong():
-    return _flip() + _geometry(shift=0.15, zoom_in=0.35, zoom_out=0.15, degrees=30) + _colors(0.4)
+    return _flip() + _strong_no_flip()
+
+
+def _cutout():
+    """Makes a rectangle of each image grey; grey says least about what was there."""
+    return [keras.layers.RandomErasing((1.0, 1.0), scale=(0.02, 0.25), fill_value=127.5, dtype="float32")]
 
 
 RECIPES = {
@@ -60,6 +69,8 @@ RECIPES = {
     "no_flip": _no_flip,
     "standard": _standard,
     "strong": _strong,
+    "cutout": lambda: _strong() + _cutout(),
+    "cutout_no_flip": lambda: _strong_no_flip() + _cutout(),
     "mixup": lambda: [*_standard(), keras.layers.MixUp(alpha=0.2, dtype="float32")],
     "cutmix": lambda: [*_standard(), keras.layers.CutMix(dtype="float32")],
 }
@@ -75,13 +86,15 @@ def recipe_names():
     - "standard": flip, moved by up to 10%, zoomed in by 20% or out by 10%, turned by 15 degrees;
       brightness, contrast and saturation changed by up to 20, 20 and 40%.
     - "strong": about twice as much of each.
+    - "cutout", "cutout_no_flip": "strong", with flips or without, then a rectangle of up to a quarter of the image made
+      grey: for what is to be recognized whatever happens to it, as in `tft.semi_supervised.FixMatch`.
     - "mixup", "cutmix": "standard", then each image blended with another one of its batch, or a
       rectangle of it replaced, and the labels mixed alike; labels become one-hot.
 
     Example:
 
     >>> recipe_names()
-    ['none', 'flip', 'light', 'no_flip', 'standard', 'strong', 'mixup', 'cutmix']
+    ['none', 'flip', 'light', 'no_flip', 'standard', 'strong', 'cutout', 'cutout_no_flip', 'mixup', 'cutmix']
     """
     return list(RECIPES)
 

@@ -42,8 +42,8 @@ def read_table_rows(path, separator=None):
         frame = pandas.read_parquet(path)
     except ImportError as error:
         raise ImportError(
-            f"{os.fspath(path)!r} is parquet, which pandas and pyarrow read: `pip install pandas pyarrow`. Or write it "
-            "as CSV."
+            f"{os.fspath(path)!r} is parquet, which pandas and pyarrow read: `pip install tf-transfer[tables]`. Or "
+            "write it as CSV."
         ) from error
     if not len(frame):
         raise ValueError(f"{path} must have rows. Received: none.")

@@ -61,9 +61,10 @@ class LabelledText:
         held_out = held_out_mask(classes, fraction, seed)
         if not held_out.any() or held_out.all():
             raise ValueError(f"{self!r} can't be split: no class has two texts.")
-        return self._subset(~held_out), self._subset(held_out)
+        return self.subset(~held_out), self.subset(held_out)
 
-    def _subset(self, rows):
+    def subset(self, rows):
+        """Returns the texts at `rows`, a boolean or integer array, as a `LabelledText`."""
         labels = None if self.labels is None else self.labels[rows]
         return dataclasses.replace(self, texts=self.texts[rows], labels=labels)
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from tf_transfer.training import LayerTaps
+from tf_transfer.training.graphs import graph_of
 from tf_transfer.training.logits import logits_reader
 
 LOGITS = "logits"
@@ -77,7 +78,7 @@ def inputs_for(model, x):
     """
     if not getattr(model, "inputs", None):
         return x
-    wanted = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    wanted = graph_of(model).input
     if isinstance(wanted, dict) and isinstance(x, dict):
         missing = sorted(set(wanted) - set(x))
         if missing:

@@ -1,16 +1,10 @@
 """Sums over the replicas of a strategy, for values that are means over what all of them have."""
 
-import contextlib
-import threading
-
 import tensorflow as tf
-
-# Replicas of a strategy are threads.
-_LOCAL = threading.local()
 
 
 def sum_over_replicas(value):
-    """Returns the sum of a value over all replicas; the value itself where there is one, or within `apart`.
+    """Returns the sum of a value over all replicas; the value itself where there is one.
 
     Args:
         value: Tensor, computed by one replica of the current `tf.distribute` strategy, of the same shape in all.
@@ -32,7 +26,7 @@ def gather_over_replicas(value):
         value: Tensor of shape `(batch, ...)`, computed by one replica; the batches of replicas may differ in size.
 
     Returns:
-        A tensor of shape `(sum of the batches, ...)`; the value itself where there is one replica, or within `apart`.
+        A tensor of shape `(sum of the batches, ...)`; the value itself where there is one replica.
 
     Example:
 
@@ -44,18 +38,5 @@ def gather_over_replicas(value):
     return tf.distribute.get_replica_context().all_gather(value, axis=0)
 
 
-@contextlib.contextmanager
-def apart():
-    """While it lasts, a replica keeps to itself: where some of them have nothing to do, nobody must wait for them."""
-    before = getattr(_LOCAL, "apart", False)
-    _LOCAL.apart = True
-    try:
-        yield
-    finally:
-        _LOCAL.apart = before
-
-
 def _has_replicas():
-    strategy = tf.distribute.get_strategy()
-    together = strategy.num_replicas_in_sync > 1 and tf.distribute.in_cross_replica_context() is False
-    return together and not getattr(_LOCAL, "apart", False)
+    return tf.distribute.get_strategy().num_replicas_in_sync > 1 and tf.distribute.in_cross_replica_context() is False

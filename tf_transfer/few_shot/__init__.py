@@ -3,5 +3,6 @@
 from tf_transfer.few_shot.episode_evaluation import EpisodeEvaluation, evaluate_episodes
 from tf_transfer.few_shot.maml import MAML
 from tf_transfer.few_shot.prototypical_network import PrototypicalNetwork
+from tf_transfer.few_shot.reptile import Reptile
 
-__all__ = ["MAML", "EpisodeEvaluation", "PrototypicalNetwork", "evaluate_episodes"]
+__all__ = ["MAML", "EpisodeEvaluation", "PrototypicalNetwork", "Reptile", "evaluate_episodes"]

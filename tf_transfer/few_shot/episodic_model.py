@@ -56,11 +56,12 @@ def check_batch(inputs):
         )
 
 
-def check_model(model, name):
-    """Raises for a model that has not one input and one output."""
-    ends = [getattr(model, end, None) or () for end in ("inputs", "outputs")]
-    if not isinstance(model, keras.Model) or [len(each) for each in ends] != [1, 1]:
+def check_model(model, name, several_inputs=False):
+    """Raises for a model that has not one output, or not one input where it may not have several."""
+    ends = [len(getattr(model, end, None) or ()) for end in ("inputs", "outputs")]
+    if not isinstance(model, keras.Model) or ends[1] != 1 or not (ends[0] == 1 or (several_inputs and ends[0])):
+        number = "inputs" if several_inputs else "one input"
         raise ValueError(
-            f"`{name}` must be a functional or sequential keras.Model with one input and one output. "
+            f"`{name}` must be a functional or sequential keras.Model with {number} and one output. "
             f"Received: {model!r}."
         )

@@ -22,14 +22,16 @@ class InnerLoop:
         model: `keras.Model` with one input and one output.
         loss: Function of labels and outputs that gives one value an example, or their mean.
         positions: List of integers, which of the trainable variables adapt.
-        first_order: Boolean, whether the gradients of the steps count as constants in those of the objective.
+        first_order: Boolean, whether the gradients of the steps count as constants in those of the objective. Defaults
+            to False.
         transductive: Boolean, whether batch normalization answers queries by their own statistics, or by those of the
-            support.
+            support. Defaults to True.
+        regularized: Boolean, whether the steps go down the loss with the weights' regularizers. Defaults to False.
     """
 
-    def __init__(self, model, loss, positions, first_order, transductive):
+    def __init__(self, model, loss, positions, first_order=False, transductive=True, *, regularized=False):
         self.model, self.loss, self.positions = model, loss, positions
-        self.first_order, self.transductive = first_order, transductive
+        self.first_order, self.transductive, self.regularized = first_order, transductive, regularized
         self._norms = _norms(model)
         paths = [variable.path for variable in model.non_trainable_variables]
         self.seeds = [at for at, path in enumerate(paths) if path.endswith("seed_generator_state")]
@@ -54,18 +56,25 @@ class InnerLoop:
         losses = []
         for _ in range(num_steps):
             moving = [weights[at] for at in self.positions]
-            with tf.GradientTape() as tape:
-                tape.watch(moving)
-                current = self._with(weights, moving)
-                outputs, state = self.model.stateless_call(current, state, x, training=True)
-                loss = ops.mean(self.loss(y, outputs))
-            gradients = tape.gradient(loss, moving, unconnected_gradients="zero")
+            gradients, state, loss = self.gradients(weights, state, x, y)
             if self.first_order:
                 gradients = [tf.stop_gradient(gradient) for gradient in gradients]
             moved = [weight - rate * g for weight, rate, g in zip(moving, rates, gradients, strict=True)]
             weights = self._with(weights, moved)
             losses.append(loss)
         return weights, state, losses
+
+    def gradients(self, weights, state, x, y):
+        """Returns the gradients of the loss of examples with respect to `positions`, the state, and the loss."""
+        # As tensors, since Keras also calls a model outside of its replicas, where no variable can be watched.
+        moving = [tf.convert_to_tensor(weights[at]) for at in self.positions]
+        with tf.GradientTape() as tape:
+            tape.watch(moving)
+            outputs, state = self.model.stateless_call(self._with(weights, moving), state, x, training=True)
+            loss = ops.mean(self.loss(y, ops.cast(outputs, "float32")))
+            if self.regularized:
+                loss += self._regularization(moving)
+        return tape.gradient(loss, moving, unconnected_gradients="zero"), state, loss
 
     def answers(self, weights, state, support, query, training):
         """Returns the outputs for queries, and the state."""
@@ -86,6 +95,13 @@ class InnerLoop:
     def can_be_vectorized(self):
         """Whether all tasks of a batch go through the layers at once; convolutions with kernels of each task can't."""
         return all(isinstance(layer, _BATCHED) for layer in self.model._flatten_layers(include_self=False))
+
+    def _regularization(self, moving):
+        variables = [self.model.trainable_variables[at] for at in self.positions]
+        pairs = zip(variables, moving, strict=True)
+        return sum(
+            ops.cast(variable.regularizer(value), "float32") for variable, value in pairs if variable.regularizer
+        )
 
     def _with(self, weights, moving):
         weights = list(weights)

@@ -25,8 +25,8 @@ class PrototypicalNetwork(EpisodicModel):
     logits `(num_episodes, num_queries, ways)`.
 
     Args:
-        encoder: `keras.Model` from inputs to features, of which those that are not flat are flattened; or a model of a
-            builder, whose encoder is taken, without its head. Trained in place.
+        encoder: `keras.Model` from inputs, one or several, to features, of which those that are not flat are flattened;
+            or a model of a builder, whose encoder is taken, without its head. Trained in place.
         distance: "euclidean" or "cosine". Defaults to "euclidean", which the paper found better.
         transductive: Boolean, what batch normalization knows of an episode that is asked about. False: its moving
             statistics, so that each query is answered by itself. True: the mean and variance of the whole episode,
@@ -67,20 +67,20 @@ class PrototypicalNetwork(EpisodicModel):
         if self.transductive and not training:
             # Each episode has statistics of its own.
             embedded = tf.map_fn(
-                lambda parts: self._embed(*(part[None] for part in parts), training=True, keep=True)[0],
+                lambda parts: self._embed(*tf.nest.map_structure(lambda part: part[None], parts), True, keep=True)[0],
                 (support, query),
                 fn_output_signature="float32",
             )
         else:
             embedded = self._embed(support, query, training=training)
-        num_support = ops.shape(support)[1]
+        num_support = ops.shape(inputs["support_labels"])[1]
         return self._logits(embedded[:, :num_support], inputs["support_labels"], embedded[:, num_support:])
 
     def _embed(self, support, query, training, keep=False):
         """Returns embeddings `(num_episodes, num_examples, dim)` of support and query, made in one pass."""
-        examples = ops.concatenate([support, query], axis=1)
-        shape = ops.shape(examples)
-        flat = ops.reshape(examples, (-1, *shape[2:]))
+        examples = tf.nest.map_structure(lambda *parts: ops.concatenate(parts, axis=1), support, query)
+        shape = ops.shape(tf.nest.flatten(examples)[0])[:2]
+        flat = tf.nest.map_structure(lambda part: ops.reshape(part, (-1, *ops.shape(part)[2:])), examples)
         found = self._normalized_by_batch(flat) if keep else self.encoder(flat, training=training)
         found = ops.cast(ops.reshape(found, (shape[0], shape[1], int(np.prod(found.shape[1:])))), "float32")
         return ops.normalize(found, axis=-1) if self.distance == "cosine" else found
@@ -111,7 +111,7 @@ class PrototypicalNetwork(EpisodicModel):
         normalization has its moving statistics in it.
 
         Args:
-            x: Array of examples.
+            x: Array of examples, or a dict of arrays where the encoder has several inputs.
             y: Integer array, classes 0, 1, ...; each has one example or more.
             class_names: Sequence of strings, kept for exports. Defaults to none.
             batch_size: Integer, examples that go through the encoder at once. Defaults to 32.
@@ -137,7 +137,8 @@ class PrototypicalNetwork(EpisodicModel):
 
     def _prototypes(self, x, y, batch_size):
         y = np.asarray(y)
-        if y.ndim != 1 or y.dtype.kind not in "iu" or len(y) != len(x) or not len(y):
+        sizes = {len(part) for part in tf.nest.flatten(x)}
+        if y.ndim != 1 or y.dtype.kind not in "iu" or sizes != {len(y)} or not len(y):
             raise ValueError(f"`y` must be one integer an example. Received: {y.dtype} of shape {y.shape}.")
         counts = np.bincount(y) if y.min() >= 0 else np.zeros(1)
         if len(counts) < 2 or not counts.all():
@@ -148,7 +149,9 @@ class PrototypicalNetwork(EpisodicModel):
         return np.stack([embedded[y == kind].mean(axis=0) for kind in range(len(counts))])
 
     def _classifier(self, prototypes):
-        inputs, features = self.encoder.inputs[0], self.encoder.outputs[0]
+        inputs, features = self.encoder.inputs, self.encoder.outputs[0]
+        if len(inputs) == 1:
+            inputs = inputs[0]
         if len(features.shape) > 2:
             features = keras.layers.Flatten(name="flatten")(features)
         if self.distance == "cosine":
@@ -177,6 +180,6 @@ class PrototypicalNetwork(EpisodicModel):
 
 
 def _encoder(encoder):
-    check_model(encoder, "encoder")
+    check_model(encoder, "encoder", several_inputs=True)
     has_head = hasattr(encoder, "builder") and find_backbone(encoder) is not encoder
     return split_at_backbone(encoder)[0] if has_head else encoder

@@ -105,8 +105,8 @@ def fine_tune(
 
     Example:
 
-    >>> model = tft.ImageClassifier(num_classes=2, weights=None, input_shape=(32, 32, 3), augmentation=None,
-    ...                             backbone_options={"alpha": 0.35}).build()
+    >>> backbone = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3), keras.layers.Conv2D(4, 3)])
+    >>> model = tft.ImageClassifier(num_classes=2, backbone=backbone, augmentation=None).build()
     >>> x, y = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 2
     >>> history = tft.fine_tune(model, (x, y), (x, y), freeze_epochs=2, epochs=1, features_cache=False, verbose=0)
     >>> [(phase.name, phase.num_epochs) for phase in history.phases], len(history.history["loss"])

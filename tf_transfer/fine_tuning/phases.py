@@ -145,11 +145,9 @@ class Phases:
 
     def _cached(self, features_cache):
         """Returns the head and its cached streams, or None where there is nothing to cache."""
-        if features_cache is False:
-            return None
-        cache = features_cache if isinstance(features_cache, FeatureCache) else None
+        cache = FeatureCache.of(features_cache)
         if cache is None:
-            cache = FeatureCache(None if features_cache is True else features_cache)
+            return None
         show = int(self.verbose == 1)
         try:
             encoder, head = split_at_backbone(self.model)

@@ -2,7 +2,7 @@
 
 from tf_transfer.losses.class_confusion import MinimumClassConfusion
 from tf_transfer.losses.classifier_discrepancy import ClassifierDiscrepancy
-from tf_transfer.losses.contrastive import ContrastiveLoss, InfoNCE, SigmoidContrastive
+from tf_transfer.losses.contrastive import ContrastiveLoss, InfoNCE, NTXent, SigmoidContrastive
 from tf_transfer.losses.coral import CORAL
 from tf_transfer.losses.distillation import (
     DIST,
@@ -52,6 +52,7 @@ __all__ = [
     "LabelledLoss",
     "LabelledMetric",
     "MinimumClassConfusion",
+    "NTXent",
     "RelationalAngle",
     "RelationalDistance",
     "RepresentationSubspaceDistance",

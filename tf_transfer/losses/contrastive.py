@@ -6,6 +6,9 @@ import tensorflow as tf
 from tf_transfer import _checks, ops
 from tf_transfer.distribution.sums import gather_over_replicas
 
+# What stands for the cosine of a view with itself: no softmax sees it, and 0 times it is 0.
+ITSELF = -1e6
+
 
 class ContrastiveLoss(keras.losses.Loss):
     """What losses between two views share: each example has to find its match in the other view of the whole batch.
@@ -97,6 +100,50 @@ class InfoNCE(ContrastiveLoss):
 
 
 @keras.saving.register_keras_serializable(package="tf_transfer")
+class NTXent(ContrastiveLoss):
+    """The loss of SimCLR between two random views of each example, which are told from all others of both views.
+
+    The mean over the 2N views v of -log(exp(cos(v, v') / T) / sum over u != v of exp(cos(v, u) / T)), v' being the
+    other view of the same example. `InfoNCE` leaves out the views of the same side. Where several examples belong to
+    one group, each view has to find all others of its group: the supervised contrastive loss. Equal embeddings give
+    log(2N - 1).
+
+    Args:
+        temperature: Float above 0. Defaults to 0.1.
+        name: String. Defaults to "nt_xent".
+        **kwargs: `reduction` and `dtype` of a `keras.losses.Loss`.
+
+    Call arguments:
+        first: Float tensor of shape `(batch, dim)`, one view; scaled to length 1 here.
+        second: The other view, of the same shape.
+
+    Example:
+
+    >>> loss = tft.losses.NTXent(temperature=1.0)
+    >>> round(float(loss(np.eye(2), 3.0 * np.eye(2))), 4)  # log(1 + 2 / e)
+    0.5514
+
+    Reference:
+        Chen et al., 2020, https://arxiv.org/abs/2002.05709; groups: Khosla et al., 2020,
+        https://arxiv.org/abs/2004.11362
+    """
+
+    def __init__(self, temperature=0.1, *, name="nt_xent", **kwargs):
+        super().__init__(temperature, name=name, **kwargs)
+
+    def values(self, first, second, scale, groups=None, bias=0.0):
+        groups = _numbers(first) if groups is None else tf.reshape(tf.cast(groups, tf.int64), [-1])
+        match = groups[:, tf.newaxis] == gather_over_replicas(groups)[tf.newaxis]
+        halves = []
+        for asking, answering in ((first, second), (second, first)):
+            across, within = view_cosines(asking, answering)
+            aim = tf.cast(tf.concat([match, match & (within != ITSELF)], axis=1), across.dtype)
+            aim = aim / tf.reduce_sum(aim, axis=1, keepdims=True)
+            halves.append(tf.reduce_sum(aim * tf.nn.log_softmax(scale * tf.concat([across, within], axis=1)), axis=1))
+        return -0.5 * (halves[0] + halves[1])
+
+
+@keras.saving.register_keras_serializable(package="tf_transfer")
 class SigmoidContrastive(ContrastiveLoss):
     """The sigmoid loss of SigLIP: each pair by itself is a match or not, sum_j -log sigmoid(z_ij (cos_ij / T + bias)).
 
@@ -142,6 +189,25 @@ def _views(first, second):
             f"Received: {tuple(first.shape)} and {tuple(second.shape)}."
         )
     return ops.normalize(first), ops.normalize(second)
+
+
+def view_cosines(asking, answering):
+    """Returns the cosines of one view of each example with both views of the examples of all replicas.
+
+    Args:
+        asking: Float tensor of shape `(batch, dim)`, the view.
+        answering: The other view.
+
+    Returns:
+        Two tensors of shape `(batch, examples of all replicas)`: with the other view, and with the same one, where a
+        view with itself has a number that no softmax sees.
+    """
+    asking, answering = _views(asking, answering)
+    numbers = _numbers(asking)
+    itself = numbers[:, tf.newaxis] == gather_over_replicas(numbers)[tf.newaxis]
+    across = tf.matmul(asking, gather_over_replicas(answering), transpose_b=True)
+    within = tf.matmul(asking, gather_over_replicas(asking), transpose_b=True)
+    return across, tf.where(itself, tf.cast(ITSELF, within.dtype), within)
 
 
 def _numbers(rows):

@@ -8,6 +8,7 @@ from tf_transfer import _checks
 from tf_transfer.backbones import block_layers, find_backbone, split_at_backbone
 from tf_transfer.layers import HubLayer, load_model
 from tf_transfer.training import LayerTaps, layer_paths
+from tf_transfer.training.graphs import graph_of
 
 
 def pretrained_part(model):
@@ -178,7 +179,7 @@ def _what_feeds(model, backbone):
     encoder, _ = split_at_backbone(model)
     node = backbone._inbound_nodes[encoder.outputs[0]._keras_history.node_index]
     tensor = node.input_tensors[0]
-    graph = model._functional if isinstance(model, keras.Sequential) else model
+    graph = graph_of(model)
     for position, own in enumerate(graph.inputs):
         if own is tensor:
             return None, (own.name, position)

@@ -10,8 +10,8 @@ class Schedule:
     """A number that changes with the progress of training.
 
     A method evaluates it in its training step, so it also moves between callbacks (`steps_per_execution`). Make one
-    with `constant`, `linear`, `cosine` or `dann`; for another curve subclass it, with `value` and `get_config`, and
-    register the class with `keras.saving.register_keras_serializable`.
+    with `constant`, `linear`, `cosine`, `dann` or `gaussian`; for another curve subclass it, with `value` and
+    `get_config`, and register the class with `keras.saving.register_keras_serializable`.
 
     Call arguments:
         progress: Float scalar or tensor in [0, 1], the part of the training that is done.
@@ -109,6 +109,21 @@ class _DANN(Schedule):
         return {"final": self.final, "gamma": self.gamma}
 
 
+@keras.saving.register_keras_serializable(package="tf_transfer")
+class _Gaussian(Schedule):
+    def __init__(self, final, finish, gamma):
+        self.final = _checks.number(final, "final", 0.0)
+        self.finish = _checks.positive(_checks.number(finish, "finish", 0.0, 1.0), "finish")
+        self.gamma = _checks.number(gamma, "gamma", 0.0)
+
+    def value(self, progress):
+        left = 1.0 - ops.minimum(progress / self.finish, 1.0)
+        return self.final * ops.exp(-self.gamma * ops.square(left))
+
+    def get_config(self):
+        return {"final": self.final, "finish": self.finish, "gamma": self.gamma}
+
+
 def constant(value):
     """Returns a schedule that never changes.
 
@@ -176,6 +191,28 @@ def dann(final=1.0, *, gamma=10.0):
         Ganin et al., 2016, section 5.2.2, https://arxiv.org/abs/1505.07818
     """
     return _DANN(final, gamma)
+
+
+def gaussian(final=1.0, *, finish=1.0, gamma=5.0):
+    """Returns the ramp of consistency costs: final * exp(-gamma * (1 - progress / finish)^2), then level.
+
+    A teacher that is an average of its student is worth following once the student has learnt something.
+
+    Args:
+        final: Float of at least 0, value from `finish` on. Defaults to 1.
+        finish: Float in (0, 1], progress at which it reaches `final`. Defaults to 1.
+        gamma: Float of at least 0, how low it begins: at final * exp(-gamma). Defaults to 5, as in the papers.
+
+    Example:
+
+    >>> ramp = tft.schedules.gaussian(2.0, finish=0.5)
+    >>> [round(float(ramp(progress)), 4) for progress in (0.0, 0.25, 0.5, 1.0)]
+    [0.0135, 0.573, 2.0, 2.0]
+
+    Reference:
+        Laine and Aila, 2017, https://arxiv.org/abs/1610.02242
+    """
+    return _Gaussian(final, finish, gamma)
 
 
 def get(value, name="value", minimum=None):

@@ -4,6 +4,7 @@ import keras
 
 from tf_transfer import _checks
 from tf_transfer.backbones import find_backbone, split_at_backbone
+from tf_transfer.training.graphs import graph_of
 
 # Layers at the end of a model that only shape what the last layer with weights gives.
 _SHAPING = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout, keras.layers.Rescaling)
@@ -70,7 +71,7 @@ def _before_the_last_weights(model):
 
 
 def _ending_at(model, tensor):
-    graph = model._functional if isinstance(model, keras.Sequential) else model
+    graph = graph_of(model)
     return keras.Model(graph.input, tensor, name=f"{model.name}_features")
 
 

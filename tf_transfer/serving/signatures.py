@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_transfer.serving import tasks
 from tf_transfer.serving.class_outputs import ClassOutputs
 from tf_transfer.serving.feature_output import feature_model
+from tf_transfer.training.graphs import graph_of
 
 _AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer|input)(_\d+)?")
 _NUM_CHANNELS = (1, 3, 4)
@@ -58,7 +59,7 @@ class Contract:
 
     def pack(self, values):
         """Arranges a flat list of inputs in the structure that the model is called on."""
-        return keras.tree.pack_sequence_as(_structure(self.model), list(values))
+        return keras.tree.pack_sequence_as(graph_of(self.model).input, list(values))
 
     def outputs(self, result):
         """Names what the model returned, without the labels."""
@@ -95,7 +96,7 @@ class Contract:
         return tf.saturate_cast(tf.round(images), dtype) if dtype.is_integer else images
 
     def _cast(self, inputs):
-        takes = [tensor.dtype for tensor in keras.tree.flatten(_structure(self.model))]
+        takes = [tensor.dtype for tensor in keras.tree.flatten(graph_of(self.model).input)]
         return self.pack(tf.cast(x, dtype) if x.dtype != dtype else x for x, dtype in zip(inputs, takes, strict=True))
 
 
@@ -109,13 +110,8 @@ def _check_model(model):
         )
 
 
-def _structure(model):
-    # A sequential model has its inputs as a list of one, and is called on that one.
-    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-
-
 def _input_specs(model):
-    struct, flat = _structure(model), keras.tree.flatten(_structure(model))
+    struct, flat = graph_of(model).input, keras.tree.flatten(graph_of(model).input)
     # The keys are what users of a dict model type; the tensors behind them may be named otherwise.
     names = [tensor.name for tensor in flat]
     if isinstance(struct, dict) and len(struct) == len(flat):

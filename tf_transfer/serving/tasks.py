@@ -3,6 +3,7 @@
 import keras
 
 from tf_transfer import _checks
+from tf_transfer.training.graphs import graph_of
 
 TASKS = ("single_label", "binary", "multi_label", "regression", "embeddings", "multi_task")
 LABELLED = ("single_label", "binary", "multi_label")
@@ -110,7 +111,7 @@ def _check_shape(tensor, task):
 
 
 def _returns_dict(model):
-    return not isinstance(model, keras.Sequential) and isinstance(model.output, dict)
+    return isinstance(graph_of(model).output, dict)
 
 
 def _described(model):

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from tf_transfer.training.graphs import graph_of
 from tf_transfer.training.layer_taps import layer_paths
 
 # Below it a float32 probability carries no more information than its logarithm's cut-off.
@@ -32,9 +33,9 @@ _REGRESSION_LOSSES = {
 def with_logits(classifier):
     """Returns a model with a classifier's outputs and its logits; the layers are shared.
 
-    The logits are the output of a layer named "logits" where there is one. Else a softmax at the end is undone
-    (log-probabilities are logits up to a constant), a single sigmoid becomes the two log-probabilities of "no" and
-    "yes", and a linear output is taken for logits.
+    The logits are the output of a layer named "logits" where there is one, or what a last layer that is nothing but a
+    softmax takes. Else a softmax at the end is undone (log-probabilities are logits up to a constant), a single sigmoid
+    becomes the two log-probabilities of "no" and "yes", and a linear output is taken for logits.
 
     Args:
         classifier: Functional or sequential `keras.Model` with one output of shape `(batch, num_classes)`.
@@ -61,7 +62,9 @@ def with_logits(classifier):
     elif len(output.shape) != 2:
         raise ValueError(_sentence(classifier, f"its output has the shape {tuple(output.shape)}"))
     else:
-        logits = _undone(classifier, last_activation(classifier), ops.cast(output, "float32"))
+        logits = _before_softmax(classifier)
+        if logits is None:
+            logits = _undone(classifier, last_activation(classifier), ops.cast(output, "float32"))
     inputs = classifier.inputs[0] if len(classifier.inputs) == 1 else classifier.inputs
     return keras.Model(inputs, [output, ops.cast(logits, "float32")], name=f"{classifier.name}_with_logits")
 
@@ -92,10 +95,19 @@ def logits_reader(model):
 
 
 def _output_of(layer, model):
-    graph = model._functional if isinstance(model, keras.Sequential) else model
+    graph = graph_of(model)
     # A layer knows all graphs it was called in; `layer.output` is that of the first.
     nodes = [node for nodes in graph._nodes_by_depth.values() for node in nodes if node.operation is layer]
     return nodes[0].output_tensors[0]
+
+
+def _before_softmax(model):
+    """Returns what a last layer of softmax alone takes, or None for another layer."""
+    history = graph_of(model).outputs[0]._keras_history
+    is_softmax = isinstance(history.operation, keras.layers.Softmax | keras.layers.Activation)
+    if not is_softmax or last_activation(model) != "softmax":
+        return None
+    return history.operation._inbound_nodes[history.node_index].input_tensors[0]
 
 
 def _undone(classifier, activation, output):

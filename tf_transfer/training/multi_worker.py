@@ -9,7 +9,6 @@ import tensorflow as tf
 from tf_transfer import _checks
 from tf_transfer.distribution import is_chief, is_multi_worker, on_chief
 from tf_transfer.distribution.chief import agree
-from tf_transfer.distribution.sums import apart
 from tf_transfer.training.global_batches import Part, array_batches, distribute, fingerprint, with_class_weights
 from tf_transfer.training.replica_statistics import average_statistics
 
@@ -48,8 +47,7 @@ class MultiWorkerTraining:
             batch, factor = data if isinstance(data, Part) else (data, ())
             with _part_of_batch(factor):
                 if evaluates and not isinstance(factor, tuple):
-                    with apart():
-                        logs = tf.cond(factor > 0, lambda: step_function(batch), self.get_metrics_result)
+                    logs = self._unless_stand_in(step_function, batch, factor)
                 else:
                     logs = step_function(batch)
             logs_are["like"] = keras.tree.map_structure(lambda _: None, logs)
@@ -63,6 +61,17 @@ class MultiWorkerTraining:
             return keras.tree.pack_sequence_as(logs_are["like"], values)
 
         return unpacked
+
+    def _unless_stand_in(self, step_function, batch, factor):
+        """Returns the logs of a step of evaluation, which count nothing of a copy that stands in.
+
+        Every replica takes the step, as it may ask the others for a sum.
+        """
+        before = [tf.identity(variable.value) for variable in self.metrics_variables]
+        step_function(batch)
+        for variable, value in zip(self.metrics_variables, before, strict=True):
+            variable.assign(tf.where(factor > 0, variable.value, value))
+        return self.get_metrics_result()
 
     def _compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         loss = super()._compute_loss(x, y, y_pred, sample_weight, training)

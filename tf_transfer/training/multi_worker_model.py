@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from tf_transfer.distribution import is_multi_worker
+from tf_transfer.training.graphs import graph_of
 from tf_transfer.training.multi_worker import MultiWorkerTraining
 
 
@@ -98,7 +99,7 @@ def _is_graph(model):
 
 def _ends(model):
     """Returns the inputs and the outputs of a model's own graph, as they are nested in it."""
-    graph = model._functional if isinstance(model, keras.Sequential) else model
+    graph = graph_of(model)
     return graph._inputs_struct, graph._outputs_struct
 
 

@@ -73,8 +73,13 @@ class RunState:
             self._check_place()
             os.makedirs(self.folder, exist_ok=True)
             self._lock = self._hold()
-            self._compare()
-            _files.write_json(self._path(_RUN), self.settings, indent=1)
+            try:
+                self._compare()
+                _files.write_json(self._path(_RUN), self.settings, indent=1)
+            except BaseException:
+                # `with` leaves only what it entered: a corrected call would find the folder held.
+                os.close(self._lock)
+                raise
         return self
 
     def __exit__(self, kind, error, trace):

@@ -6,7 +6,8 @@ from tf_transfer.workflow.demo import DemoResult, run_demo
 from tf_transfer.workflow.distill import DistillResult, distill
 from tf_transfer.workflow.distill_config import DistillConfig
 from tf_transfer.workflow.gap import measure_gap
-from tf_transfer.workflow.predict import Prediction, predict
+from tf_transfer.workflow.predict import PredictedNumbers, Prediction, predict
+from tf_transfer.workflow.rank import rank
 from tf_transfer.workflow.train import TrainResult, train
 from tf_transfer.workflow.train_config import TrainConfig
 from tf_transfer.workflow.train_other_inputs import AudioTrainConfig, TableTrainConfig, TextTrainConfig
@@ -21,6 +22,7 @@ __all__ = [
     "DemoResult",
     "DistillConfig",
     "DistillResult",
+    "PredictedNumbers",
     "Prediction",
     "TableTrainConfig",
     "TextTrainConfig",
@@ -33,6 +35,7 @@ __all__ = [
     "distill",
     "measure_gap",
     "predict",
+    "rank",
     "run_demo",
     "train",
     "tune",

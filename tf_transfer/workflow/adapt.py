@@ -93,13 +93,11 @@ def adapt(config, *, callbacks=(), verbose=1, resume=None):
     ...         os.makedirs(folder, exist_ok=True)
     ...         pixels = np.full((32, 32, 3), 20 * i + (120 if folder == "paper/light" else 0))
     ...         keras.utils.save_img(f"{folder}/{i}.png", pixels, scale=False)
+    >>> keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3)], name="small").save("small.keras")
     >>> config = tft.workflow.AdaptConfig.from_dict({
-    ...     "source": "paper", "target": "street", "weights": "none", "image_size": 32, "batch_size": 4, "epochs": 1,
-    ...     "backbone_options": {"alpha": 0.35}, "source_epochs": 1, "projection": "pca", "output": "adapted"})
-    >>> import warnings
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore")  # weights="none" is for examples and tests
-    ...     result = tft.workflow.adapt(config, verbose=0)
+    ...     "source": "paper", "target": "street", "backbone": "file:small.keras", "batch_size": 4, "epochs": 1,
+    ...     "source_epochs": 1, "projection": "pca", "output": "adapted"})
+    >>> result = tft.workflow.adapt(config, verbose=0)
     >>> sorted(os.listdir(result.output))
     ['config.yaml', 'features.png', 'history.csv', 'model.keras', 'report.html']
     """

@@ -35,8 +35,20 @@ class Prediction(NamedTuple):
     top: tuple
 
 
+class PredictedNumbers(NamedTuple):
+    """What a regressor says about one example.
+
+    Attributes:
+        file: String, as in `Prediction`.
+        values: Tuple of floats, one an output, in the unit of what it was trained on.
+    """
+
+    file: str
+    values: tuple
+
+
 def predict(model, inputs, *, class_names=None, top_k=3, batch_size=32, skip_bad=False, verbose=1):
-    """Classifies images, recordings, texts or the rows of a table.
+    """Asks a model about images, recordings, texts or the rows of a table: for classes, or for numbers.
 
     Image files go through the model as they are: it decodes and scales them itself, as it does when it is served.
 
@@ -44,9 +56,9 @@ def predict(model, inputs, *, class_names=None, top_k=3, batch_size=32, skip_bad
         model: String or path: an exported model (NAME, of which the newest version is taken, or NAME/VERSION), or a
             `.keras` file.
         inputs: A path or a list of paths: image files and folders, which are searched with their subfolders. For the
-            export of a `tft.AudioClassifier` WAV files and folders of them; of a `tft.TextClassifier` or
-            `tft.TabularClassifier` a file of texts or rows as those that it was trained on, with or without labels, or
-            a text file with a text a line.
+            export of a `tft.AudioClassifier` WAV files and folders of them; of a classifier or regressor of texts or
+            tables a file of texts or rows as those that it was trained on, with or without labels, or a text file with
+            a text a line.
         class_names: List of strings, for models that don't know them: a `.keras` file that Keras saved. Defaults to
             what an export recorded, or a file of `tft.save_model` carries, else "0", "1", ...
         top_k: Integer, how many of the highest scores to give. Defaults to 3.
@@ -56,11 +68,13 @@ def predict(model, inputs, *, class_names=None, top_k=3, batch_size=32, skip_bad
         verbose: 0 or 1, whether to show a progress bar (on the error stream). Defaults to 1.
 
     Returns:
-        List of `Prediction`, one an example: in the order of `inputs`, those of a folder sorted.
+        List with one `Prediction` an example, or of a regressor one `PredictedNumbers`: in the order of `inputs`, those
+        of a folder sorted.
 
     Raises:
         FileNotFoundError: When the model or a file is not there.
-        ValueError: When the model is no classifier, or takes other inputs, or some files can't be read.
+        ValueError: When the model gives neither scores nor predictions, or takes other inputs, or some files can't be
+            read.
 
     Example:
 
@@ -107,7 +121,7 @@ def _exported_model(path, class_names, inputs, skip_bad):
     if not rows and "serving_bytes" not in served.signatures:
         raise ValueError(
             f"{served.path!r} was exported without the signature 'serving_bytes', so it takes no image files, and is "
-            "no classifier of texts, rows or recordings by a builder either. Its signatures are "
+            "no model of texts, rows or recordings by a builder either. Its signatures are "
             f"{sorted(served.signatures)}; see `tft.serving.load`."
         )
     recorded = served.class_names
@@ -144,7 +158,7 @@ def _keras_model(path, class_names, inputs, skip_bad):
 
 def _read_outputs(files, outputs, names, top_k):
     if "scores" not in outputs:
-        raise ValueError(f"The model is no classifier: it gives {sorted(outputs)} and no 'scores'.")
+        return _read_numbers(files, outputs)
     scores, labels = outputs["scores"], outputs.get("labels")
     if labels is not None and scores.shape[1] == 1 and len(names) == 2:
         # One score says how likely the second of two classes is.
@@ -159,6 +173,17 @@ def _read_outputs(files, outputs, names, top_k):
         top = tuple((names[index], float(scores[row, index])) for index in order[:top_k])
         predictions.append(Prediction(os.fspath(file), label, float(scores[row, order[0]]), top))
     return predictions
+
+
+def _read_numbers(files, outputs):
+    if set(outputs) != {"predictions"} or outputs["predictions"].ndim != 2:
+        shapes = {name: value.shape for name, value in sorted(outputs.items())}
+        raise ValueError(
+            "`predict` asks models that give 'scores' of classes, or 'predictions' of shape (batch, num_outputs). "
+            f"Received: {shapes}. Take `tft.serving.load`, which gives them as they are."
+        )
+    rows = outputs["predictions"].tolist()
+    return [PredictedNumbers(os.fspath(file), tuple(row)) for file, row in zip(files, rows, strict=True)]
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ def read_inputs(served, paths, skip_bad):
     """Reads what a model is asked about.
 
     Args:
-        served: `ServedModel` of a `TextClassifier`, `TabularClassifier` or `AudioClassifier`.
+        served: `ServedModel` of a model of texts, rows or recordings by a builder.
         paths: Path or list of paths: one file of texts or rows as in training, whose labels may be missing; a text
             file (.txt) with a text a line; or WAV files and folders of them.
         skip_bad: Boolean, whether to leave out recordings that can't be read.
@@ -80,4 +80,10 @@ def _numbered(path, num):
     return [f"{path}:{row}" for row in range(1, num + 1)]
 
 
-_READERS = {"TextClassifier": _texts, "TabularClassifier": _rows, "AudioClassifier": _recordings}
+_READERS = {
+    "TextClassifier": _texts,
+    "TextRegressor": _texts,
+    "TabularClassifier": _rows,
+    "TabularRegressor": _rows,
+    "AudioClassifier": _recordings,
+}

@@ -75,13 +75,11 @@ def train(config, *, callbacks=(), verbose=1, resume=None):
     ...         os.makedirs(f"photos/{name}", exist_ok=True)
     ...         pixels = np.full((32, 32, 3), 40 * i + (80 if name == "light" else 0))
     ...         keras.utils.save_img(f"photos/{name}/{i}.png", pixels, scale=False)
+    >>> keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3)], name="tiny").save("tiny.keras")
     >>> config = tft.workflow.TrainConfig.from_dict({
-    ...     "images": "photos", "weights": "none", "image_size": 32, "backbone_options": {"alpha": 0.35},
-    ...     "freeze_epochs": 1, "epochs": 0, "export": "saved_models/light"})
-    >>> import warnings
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore")  # weights="none" is for examples and tests
-    ...     result = train(config, verbose=0)
+    ...     "images": "photos", "backbone": "file:tiny.keras", "freeze_epochs": 5, "epochs": 0,
+    ...     "export": "saved_models/light"})
+    >>> result = train(config, verbose=0)
     >>> result.class_names, result.export_path
     (['dark', 'light'], 'saved_models/light/1')
     """

@@ -65,6 +65,7 @@ def test_no_gradient_flows_through_the_weights_and_the_step_is_the_weighted_one(
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_line_fits_the_curve_where_the_target_is():
     rng = np.random.default_rng(0)
     x_source, x_target = rng.normal(0, 1, (512, 1)), rng.normal(1, 0.3, (512, 1))
