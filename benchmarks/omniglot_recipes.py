@@ -96,9 +96,9 @@ MAML_ONE_SHOT = Recipe(
     episodes={"ways": 5, "shots": 1, "queries": 3, "batch_size": 16},
     make=maml,
     network=strided,
-    rate=2e-3,
+    rate=3e-3,
     steps=200,
-    epochs=8,
+    epochs=80,
 )
 
 RECIPES = (
