@@ -46,6 +46,17 @@ def test_who_is_always_sure_and_right_half_of_the_time_is_off_by_half():
     assert found.expected_calibration_error == pytest.approx(0.5)
 
 
+def test_what_chance_alone_shows_is_the_mean_distance_of_a_coin_from_a_half():
+    scores = np.full((4, 2), [0.5, 0.5])
+    found = Reliability(ClassifierEvaluation(scores, np.array([0, 1, 0, 1]))).error_by_chance(4000)
+    # Four fair coins: 0, 1, 2, 3 or 4 heads, with 1, 4, 6, 4 and 1 sixteenths.
+    assert found == pytest.approx((2 * 1 / 16 * 0.5) + (2 * 4 / 16 * 0.25), abs=0.01)
+    sure = np.eye(2)[[0, 1, 0]]
+    assert Reliability(ClassifierEvaluation(sure, np.array([1, 0, 1]))).error_by_chance() == 0.0
+    honest = Reliability(ClassifierEvaluation(softmax(LOGITS, axis=1), LABELS))
+    assert honest.expected_calibration_error < 1.5 * honest.error_by_chance()
+
+
 def test_the_temperature_undoes_what_made_the_logits_too_large(calibration):
     assert calibration.temperature == pytest.approx(3.0, rel=0.08)
     assert calibration.before.expected_calibration_error > 0.15

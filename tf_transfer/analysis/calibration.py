@@ -49,8 +49,7 @@ class Reliability:
         _checks.integer(self.num_bins, "num_bins", 1)
         scores = self.evaluation.scores.max(axis=1).astype("float64")
         right = self.evaluation.predictions == self.evaluation.labels
-        # A score on an edge belongs to the part below it, as in the paper.
-        places = np.clip(np.ceil(scores * self.num_bins).astype(int) - 1, 0, self.num_bins - 1)
+        places = self._places(scores)
         counts = np.bincount(places, minlength=self.num_bins)
         with np.errstate(invalid="ignore"):
             confidence = np.bincount(places, scores, self.num_bins) / counts
@@ -72,6 +71,33 @@ class Reliability:
     @property
     def maximum_calibration_error(self):
         return float(np.nanmax(np.abs(self.accuracy - self.confidence)))
+
+    def error_by_chance(self, num_draws=200, seed=0):
+        """Returns the expected calibration error that perfectly calibrated scores would show on so few examples.
+
+        A share among few examples differs from its score by chance alone, so that the error is never 0. Here labels
+        are drawn from the scores themselves: an error near the mean of theirs says nothing against a model.
+
+        Args:
+            num_draws: Integer, how often labels are drawn for all examples. Defaults to 200.
+            seed: Integer. Defaults to 0.
+
+        Reference:
+            Vaicenavicius et al., 2019, section 5.2, https://arxiv.org/abs/1902.06977
+        """
+        _checks.integer(num_draws, "num_draws", 1)
+        rng = np.random.default_rng(seed)
+        scores = self.evaluation.scores.max(axis=1).astype("float64")
+        places = self._places(scores)
+        errors = [
+            np.abs(np.bincount(places, (rng.uniform(size=len(scores)) < scores) - scores)).sum() / len(scores)
+            for _ in range(num_draws)
+        ]
+        return float(np.mean(errors))
+
+    def _places(self, scores):
+        # A score on an edge belongs to the part below it, as in the paper.
+        return np.clip(np.ceil(scores * self.num_bins).astype(int) - 1, 0, self.num_bins - 1)
 
     def plot(self):
         """Draws the reliability diagram and how many examples lie where; returns a `matplotlib.figure.Figure`."""
