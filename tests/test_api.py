@@ -158,7 +158,6 @@ ROOMS = {
         "Difference",
         "DomainGap",
         "Explanation",
-        "HTMLReport",
         "MMDTest",
         "Mistake",
         "ModelComparison",
@@ -194,7 +193,6 @@ ROOMS = {
         "plot_domains",
         "proxy_a_distance",
         "rank_backbones",
-        "report",
         "trans_rate",
         "wasserstein_distance",
         "what_moved",
@@ -418,6 +416,10 @@ ROOMS = {
         "linear",
     ],
     "semi_supervised": ["CoTraining", "FixMatch", "FlexMatch", "MeanTeacher", "PseudoLabel", "SemiSupervisedModel"],
+    "reporting": [
+        "HTMLReport",
+        "report",
+    ],
     "serving": [
         "Client",
         "Latency",

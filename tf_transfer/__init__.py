@@ -88,7 +88,7 @@ _HOME = {
     "save_model": "layers",
     "export": "serving",
     "rank_backbones": "analysis",
-    "report": "analysis",
+    "report": "reporting",
 }
 _ROOMS = [
     "analysis",
@@ -102,6 +102,7 @@ _ROOMS = [
     "ops",
     "parameter_efficient",
     "regularizers",
+    "reporting",
     "serving",
     "training",
     "tuning",

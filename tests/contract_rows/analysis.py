@@ -157,12 +157,6 @@ def _(difference):
     assert difference._fields == ("mean", "low", "high", "p_value")
 
 
-@row("analysis.report")
-def _(report):
-    check_refuses(lambda: report(classifier(), (images(), np.arange(8) % 3), gap=3), "`gap`")
-    check_refuses(lambda: report(classifier(), (images(), np.arange(8) % 3), num_shown=0), "`num_shown`")
-
-
 @row("analysis.plot_domains")
 def _(plot_domains):
     pair = (np.zeros((4, 2)), np.ones((3, 2)))
@@ -190,11 +184,6 @@ def _(model_comparison):
 def _(compared_model):
     figures = ("num_parameters", "megabytes", "milliseconds", "accuracy", "macro_f1", "agreement")
     assert compared_model._fields == ("name", *figures)
-
-
-@row("analysis.HTMLReport")
-def _(html_report):
-    check_refuses(lambda: html_report("x").table(["a", "b"], [[1]]), "2 cells")
 
 
 @row("analysis.proxy_a_distance")

@@ -1,4 +1,4 @@
-"""Looking at a trained model: how good it is, where it fails, and a page that shows it."""
+"""Looking at a trained model: how good it is, where it fails, what it looks at, what it costs."""
 
 from tf_transfer.analysis.backbone_ranking import BackboneRanking, RankedBackbone
 from tf_transfer.analysis.calibration import Calibration, Reliability, calibrate
@@ -18,13 +18,11 @@ from tf_transfer.analysis.evaluation import evaluate_classifier, evaluate_regres
 from tf_transfer.analysis.explained import Explanation
 from tf_transfer.analysis.explaining import grad_cam, integrated_gradients, occlusion
 from tf_transfer.analysis.feature_maps import plot_domains
-from tf_transfer.analysis.html_report import HTMLReport
 from tf_transfer.analysis.importance import ColumnImportance, nearest_examples, permutation_importance
 from tf_transfer.analysis.linear_probe import linear_probe
 from tf_transfer.analysis.model_comparison import ComparedModel, ModelComparison
 from tf_transfer.analysis.ranking import rank_backbones
 from tf_transfer.analysis.regression_evaluation import RegressionEvaluation
-from tf_transfer.analysis.report import report
 from tf_transfer.analysis.source_influence import SourceEffect, SourceInfluence, leave_one_source_out
 from tf_transfer.analysis.source_label_scores import leep, nce, nleep
 from tf_transfer.analysis.transferability import h_score, log_me, trans_rate
@@ -42,7 +40,6 @@ __all__ = [
     "Difference",
     "DomainGap",
     "Explanation",
-    "HTMLReport",
     "MMDTest",
     "Mistake",
     "ModelComparison",
@@ -78,7 +75,6 @@ __all__ = [
     "plot_domains",
     "proxy_a_distance",
     "rank_backbones",
-    "report",
     "trans_rate",
     "wasserstein_distance",
     "what_moved",

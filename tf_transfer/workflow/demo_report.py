@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_transfer import __version__
-from tf_transfer.analysis import HTMLReport
+from tf_transfer.reporting import HTMLReport
 from tf_transfer.workflow import demo_runs
 
 

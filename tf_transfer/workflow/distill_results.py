@@ -3,8 +3,8 @@
 import os
 
 from tf_transfer import _files
-from tf_transfer.analysis import HTMLReport
 from tf_transfer.layers import save_model
+from tf_transfer.reporting import HTMLReport
 from tf_transfer.workflow.output_folder import DPI, curves, write_config, write_history
 
 

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 
 from tf_transfer import _checks
-from tf_transfer.analysis import report_sections as sections
 from tf_transfer.analysis.asked import ask
 from tf_transfer.analysis.classifier_evaluation import ClassifierEvaluation
 from tf_transfer.analysis.domain_gap import DomainGap
 from tf_transfer.analysis.evaluation import agreed_names, probabilities
-from tf_transfer.analysis.html_report import HTMLReport
 from tf_transfer.analysis.regression_evaluation import RegressionEvaluation
 from tf_transfer.layers import load_model
 from tf_transfer.layers.keras_files import known_class_names
+from tf_transfer.reporting import report_sections as sections
+from tf_transfer.reporting.html_report import HTMLReport
 
 
 def report(

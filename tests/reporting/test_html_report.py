@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tf_transfer.analysis import HTMLReport
+from tf_transfer.reporting import HTMLReport
 
 VOID = {"meta", "img", "br", "link", "input"}
 
