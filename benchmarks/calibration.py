@@ -65,7 +65,9 @@ def trained(dataset, way, train, data, seed):
         builder = tft.TabularClassifier(num_classes=num_classes, columns=columns, hidden_units=[64], seed=seed)
         builder = builder.adapt(train[0])
         model = builder.build()
-        batches = tft.data.as_dataset((builder.inputs(train[0]), train[1]), batch_size=32, shuffle=True, seed=seed)
+        batches = tft.data.as_dataset(
+            (builder.inputs(train[0]), train[1]), batch_size=32, shuffle=True, seed=seed, missing=True
+        )
         model.fit(batches, epochs=100, verbose=0)
         return model, builder.inputs
     model = tft.ImageClassifier(

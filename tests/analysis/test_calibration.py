@@ -57,6 +57,14 @@ def test_what_chance_alone_shows_is_the_mean_distance_of_a_coin_from_a_half():
     assert honest.expected_calibration_error < 1.5 * honest.error_by_chance()
 
 
+def test_a_table_may_have_missing_values():
+    table, y = {"age": np.array([1.0, 2.0, np.nan, 4.0] * 5)}, np.array([0, 0, 1, 1] * 5)
+    builder = tft.TabularClassifier(num_classes=2, columns=["age"], hidden_units=[4], seed=0).adapt(table)
+    model = builder.build()
+    found = calibrate(model, (builder.inputs(table), y))
+    assert found.before.counts.sum() == 20 and found.model.builder is builder
+
+
 def test_the_temperature_undoes_what_made_the_logits_too_large(calibration):
     assert calibration.temperature == pytest.approx(3.0, rel=0.08)
     assert calibration.before.expected_calibration_error > 0.15

@@ -172,6 +172,8 @@ def calibrate(model, data, *, num_bins=15, batch_size=None, verbose=0):
         raise ValueError(f"`calibrate` is for one label an example; {model.name!r} gives several.")
     both = with_logits(model)
     logits_of = keras.Model(graph_of(both).input, both.outputs[1])
+    # It says whether values may be missing.
+    logits_of.builder = getattr(model, "builder", None)
     logits, labels, _ = ask(logits_of, data, batch_size=batch_size, verbose=verbose)
     evaluation = ClassifierEvaluation(softmax(logits.astype("float64"), axis=1), labels)
     rows = np.arange(len(logits))
