@@ -171,7 +171,7 @@ def calibrate(model, data, *, num_bins=15, batch_size=None, verbose=0):
     if getattr(getattr(model, "builder", None), "multi_label", False):
         raise ValueError(f"`calibrate` is for one label an example; {model.name!r} gives several.")
     both = with_logits(model)
-    logits_of = keras.Model(graph_of(both).input, both.outputs[1])
+    logits_of = keras.Model(graph_of(model).input, both.outputs[1])
     # It says whether values may be missing.
     logits_of.builder = getattr(model, "builder", None)
     logits, labels, _ = ask(logits_of, data, batch_size=batch_size, verbose=verbose)
