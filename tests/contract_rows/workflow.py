@@ -1,9 +1,12 @@
 """What each public object of `tft.workflow` holds beyond its docstring."""
 
+import numpy as np
+
 import tf_transfer as tft
 
 from contract_parts import check_refuses
 from contract_registry import row
+from contract_toys import classifier, images
 
 
 @row("workflow.TrainConfig")
@@ -138,3 +141,49 @@ def _(tune_result):
 def _(measure_gap):
     check_refuses(lambda: measure_gap("no/such/folder", "y", weights=None), "no/such/folder")
     check_refuses(lambda: measure_gap("x", "y", channels=2), "`channels`")
+
+
+@row("workflow.report")
+def _(report):
+    check_refuses(lambda: report(classifier(), (images(), np.arange(8) % 3), gap=3), "`gap`")
+    check_refuses(lambda: report(classifier(), (images(), np.arange(8) % 3), num_shown=0), "`num_shown`")
+    check_refuses(lambda: report(classifier()), "Give `data`")
+
+
+@row("workflow.Run", example_in="workflow.read_run")
+def _(run):
+    assert run.__dataclass_params__.frozen
+    result = {"main": "accuracy", "figures": {"accuracy": 0.9, "accuracy_95_low": 0.8, "accuracy_95_high": 0.95}}
+    assert run("somewhere/run", result, {}).describe() == "accuracy 0.900 (0.800 to 0.950)"
+
+
+@row("workflow.read_run")
+def _(read_run):
+    check_refuses(lambda: read_run("no/such/run"), "no/such/run")
+    check_refuses(lambda: read_run("."), "not the folder of a run", "--output")
+
+
+@row("workflow.list_runs")
+def _(list_runs):
+    check_refuses(lambda: list_runs("no/such/folder"), "no/such/folder")
+
+
+@row("workflow.compare_runs")
+def _(compare_runs):
+    check_refuses(lambda: compare_runs("one"), "`runs` must be two or more")
+    check_refuses(lambda: compare_runs(["no/such/run", "other"]), "no/such/run")
+
+
+@row("workflow.RunComparison", example_in="workflow.compare_runs")
+def _(comparison):
+    assert comparison.__dataclass_params__.frozen
+
+
+@row("workflow.reproduce_run")
+def _(reproduce_run):
+    check_refuses(lambda: reproduce_run("no/such/run", "new"), "no/such/run")
+
+
+@row("workflow.Reproduction", example_in="workflow.reproduce_run")
+def _(reproduction):
+    assert reproduction.__dataclass_params__.frozen

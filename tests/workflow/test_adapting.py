@@ -70,8 +70,14 @@ def test_a_run_measures_before_and_after_and_leaves_a_folder(fields, folders, tm
     assert result.history["epoch"] == [1, 2, 1, 2, 3]
     assert result.history["minimum_class_confusion_loss"][:2] == [None, None]
     assert np.all(np.diff(result.history["loss"][:2]) < 0)
-    names = ["config.yaml", "confusion.png", "features.png", "history.csv", "model.keras", "report.html"]
-    assert sorted(os.listdir(tmp_path / "adapted")) == names
+    names = ["config.yaml", "confusion.png", "features.png", "history.csv", "model.keras", "predictions.csv"]
+    assert sorted(os.listdir(tmp_path / "adapted")) == [*names, "report.html", "result.json"]
+    recorded = tft.workflow.read_run(tmp_path / "adapted")
+    assert (recorded.command, recorded.method, recorded.main) == ("adapt", "mcc", "accuracy")
+    assert recorded.figures["accuracy"] == result.evaluation.accuracy
+    assert recorded.result["compared"]["source only"]["accuracy"] == result.source_only.accuracy
+    assert recorded.history["minimum_class_confusion_loss"][:2] == [None, None]
+    assert [row["label"] for row in recorded.predictions] == ["dark"] * 2 + ["light"] * 2
     assert sorted(os.listdir(tmp_path)) == ["adapted", "served"]
 
     images = tft.data.ImageFolder(folders / "street", (16, 16)).examples(12)

@@ -71,7 +71,8 @@ def test_a_run_compares_three_models_and_leaves_a_folder(fields, tmp_path):
     assert [row.name for row in result.comparison.rows] == ["teacher", "student alone", "student"]
     assert (teacher.accuracy, teacher.agreement) == (1.0, 1.0)
     assert student.accuracy >= 5 / 6 and student.num_parameters == alone.num_parameters == 3 * 8 + 8 + 8 * 3 + 3
-    files = ["comparison.csv", "config.yaml", "confusion.png", "history.csv", "model.keras", "report.html"]
+    files = ["comparison.csv", "config.yaml", "confusion.png", "history.csv", "model.keras"]
+    files += ["predictions.csv", "report.html", "result.json"]
     assert sorted(os.listdir(result.output)) == files
     assert sorted(os.listdir(tmp_path)) == ["distilled", "served"]
 

@@ -105,20 +105,21 @@ def test_where_nothing_can_be_written_it_goes_where_something_can(result, tmp_pa
 
 
 def test_what_was_saved_before_is_named_and_not_saved_again(result, tmp_path, failing):
-    def write(result, config):
-        os.mkdir(config.output)
-        tft.save_model(result.model, os.path.join(config.output, "model.keras"), result.class_names)
-        return config.output
+    output = str(tmp_path / "run")
+
+    def write():
+        os.mkdir(output)
+        tft.save_model(result.model, os.path.join(output, "model.keras"), result.class_names)
+        return output
 
     failing(RuntimeError("no"))
-    output = str(tmp_path / "run")
     with pytest.raises(RuntimeError, match=r"The trained model is in '.*run.model\.keras'"):
         run(result, Config(output=output, export=tmp_path / "pets"), write)
     assert os.listdir(tmp_path) == ["run"]
 
 
 def test_a_folder_that_cannot_be_written_leaves_the_model_too(result, tmp_path):
-    def write(result, config):
+    def write():
         raise OSError(errno.ENOSPC, "the disk is full")
 
     with pytest.raises(OSError, match=r"'.*run' was not written: the disk is full\. .*run_rescued\.keras"):

@@ -42,3 +42,29 @@ def paired_accuracies(right, others):
     centre = (one - other) / num
     half = norm.ppf(0.975) * np.sqrt((one + other) - (one - other) ** 2 / num) / num
     return Difference((ahead - behind) / len(right), float(centre - half), float(centre + half), p_value)
+
+
+def paired_errors(errors, others):
+    """Returns the `Difference` of two mean errors on the same examples: how far the first is ahead, its errors smaller.
+
+    The test is Student's, on the differences, and so is the interval.
+
+    Args:
+        errors: Float array of shape `(num_examples,)`, the absolute errors of the first.
+        others: The same of the second.
+
+    Example:
+
+    >>> found = paired_errors(np.array([1.0, 2.0, 2.0]), np.array([2.0, 4.0, 3.0]))
+    >>> round(found.mean, 3), round(found.low, 3), round(found.high, 3)
+    (1.333, -0.101, 2.768)
+    """
+    from scipy.stats import ttest_rel
+
+    ahead = np.asarray(others, float) - np.asarray(errors, float)
+    mean = float(ahead.mean())
+    if len(ahead) < 2 or np.ptp(ahead) == 0:
+        return Difference(mean, mean, mean, 1.0 if mean == 0 else 1 / max(2, len(ahead)))
+    found = ttest_rel(others, errors)
+    low, high = found.confidence_interval(0.95)
+    return Difference(mean, float(low), float(high), float(found.pvalue))

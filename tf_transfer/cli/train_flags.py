@@ -71,6 +71,10 @@ GROUPS = {
         "what to do with the trained model",
         {
             "min_accuracy": ("FRACTION", "below this accuracy nothing is kept and the exit code is 3 (default: none)"),
+            "output": (
+                "DIR", "new folder for model.keras, config.yaml, history.csv, result.json and predictions.csv, which "
+                "`tf-transfer runs` reads (default: none)",
+            ),
             "export": ("DIR", "write the next version of a served model, DIR/1, DIR/2, ..."),
             "save_model": ("FILE", "write a .keras file, to go on with in Keras"),
         },

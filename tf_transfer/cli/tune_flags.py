@@ -20,6 +20,8 @@ GROUPS = {
     ),
     **train_flags.GROUPS,
 }  # fmt: skip
+_TITLE, _RESULT = GROUPS["result"]
+GROUPS["result"] = (_TITLE, {name: words for name, words in _RESULT.items() if name not in GROUPS["search"][1]})
 _TITLE, _TRAINING = GROUPS["training"]
 GROUPS["training"] = (
     _TITLE,

@@ -8,6 +8,10 @@ from tf_transfer.workflow.distill_config import DistillConfig
 from tf_transfer.workflow.gap import measure_gap
 from tf_transfer.workflow.predict import PredictedNumbers, Prediction, predict
 from tf_transfer.workflow.rank import rank
+from tf_transfer.workflow.report import report
+from tf_transfer.workflow.run_comparison import RunComparison, compare_runs
+from tf_transfer.workflow.run_reproduction import Reproduction, reproduce_run
+from tf_transfer.workflow.runs import Run, list_runs, read_run
 from tf_transfer.workflow.train import TrainResult, train
 from tf_transfer.workflow.train_config import TrainConfig
 from tf_transfer.workflow.train_other_inputs import AudioTrainConfig, TableTrainConfig, TextTrainConfig
@@ -24,6 +28,9 @@ __all__ = [
     "DistillResult",
     "PredictedNumbers",
     "Prediction",
+    "Reproduction",
+    "Run",
+    "RunComparison",
     "TableTrainConfig",
     "TextTrainConfig",
     "TrainConfig",
@@ -32,10 +39,15 @@ __all__ = [
     "TuneConfig",
     "TuneResult",
     "adapt",
+    "compare_runs",
     "distill",
+    "list_runs",
     "measure_gap",
     "predict",
     "rank",
+    "read_run",
+    "report",
+    "reproduce_run",
     "run_demo",
     "train",
     "tune",

@@ -1,6 +1,7 @@
 """From two folders of images, one of them without labels, to a classifier that works on the second."""
 
 import dataclasses
+import functools
 
 import keras
 
@@ -16,6 +17,7 @@ from tf_transfer.workflow.domain_folders import read_domains
 from tf_transfer.workflow.export_record import files_fingerprint
 from tf_transfer.workflow.output_folder import check_output, joined
 from tf_transfer.workflow.run_export import write_and_export
+from tf_transfer.workflow.run_record import RunRecord
 from tf_transfer.workflow.run_resume import run_state
 from tf_transfer.workflow.run_strategy import run_strategy
 
@@ -66,8 +68,9 @@ def adapt(config, *, callbacks=(), verbose=1, resume=None):
     alone, which makes the model to compare to, and goes on from there with the method on both domains. With labelled
     target images both are measured on those; they chose nothing in the training.
 
-    `output` becomes a folder with model.keras (the deployable model), config.yaml, history.csv, features.png,
-    report.html and, with labelled target images, confusion.png. It appears complete or not at all.
+    `output` becomes a folder with model.keras (the deployable model), config.yaml, history.csv, result.json,
+    features.png, report.html and, with labelled target images, predictions.csv and confusion.png. It appears complete
+    or not at all.
 
     Args:
         config: An `AdaptConfig`.
@@ -99,8 +102,9 @@ def adapt(config, *, callbacks=(), verbose=1, resume=None):
     ...     "source_epochs": 1, "projection": "pca", "output": "adapted"})
     >>> result = tft.workflow.adapt(config, verbose=0)
     >>> sorted(os.listdir(result.output))
-    ['config.yaml', 'features.png', 'history.csv', 'model.keras', 'report.html']
+    ['config.yaml', 'features.png', 'history.csv', 'model.keras', 'report.html', 'result.json']
     """
+    record = RunRecord("adapt", config)
     run_on, verbose = run_strategy(config, verbose)
     if is_multi_worker(run_on):
         config.check_machines()
@@ -112,10 +116,10 @@ def adapt(config, *, callbacks=(), verbose=1, resume=None):
     domains = read_domains(config, shape)
     folders = [each for each in (domains.source, domains.target, domains.validation) if each is not None]
     with run_state(resume, config, folders, run_on, verbose) as state:
-        return _run(config, run_on, domains, state=state, callbacks=callbacks, verbose=verbose)
+        return _run(record, config, run_on, domains, state=state, callbacks=callbacks, verbose=verbose)
 
 
-def _run(config, run_on, domains, *, state, callbacks, verbose):
+def _run(record, config, run_on, domains, *, state, callbacks, verbose):
     shape = input_shape(config)
     builder = config.make_builder(domains.source.class_names, shape)
     with run_on.scope():
@@ -145,7 +149,7 @@ def _run(config, run_on, domains, *, state, callbacks, verbose):
         feature_labels=labels,
         is_chief=is_chief(run_on),
     )
-    return on_chief(lambda: _keep(config, result, domains), run_on) or result
+    return on_chief(lambda: _keep(record, config, result, domains), run_on) or result
 
 
 def _describe(builder, domains):
@@ -181,10 +185,14 @@ def _evaluation(config, model, domains):
     return evaluate_classifier(model, domains.validation, batch_size=config.batch_size)
 
 
-def _keep(config, result, domains):
+def _keep(record, config, result, domains):
     """Writes and exports, whichever is asked for, and returns the result with the places."""
 
+    @functools.cache
     def trained_on():
         return f"source {files_fingerprint(domains.source)}, target {files_fingerprint(domains.target)}"
 
-    return write_and_export(config, result, adapt_results.write, domains.source, trained_on)
+    def write():
+        return adapt_results.write(result, config, record, domains.validation, trained_on)
+
+    return write_and_export(config, result, write, domains.source, trained_on)

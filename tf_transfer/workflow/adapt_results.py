@@ -2,21 +2,24 @@
 
 import os
 
-from tf_transfer import _files
 from tf_transfer.analysis import plot_domains
-from tf_transfer.layers import save_model
 from tf_transfer.reporting import HTMLReport
-from tf_transfer.workflow.output_folder import DPI, curves, write_config, write_history
+from tf_transfer.workflow.output_folder import DPI, curves, write_run
 
 
-def write(result, config):
+def write(result, config, record, measured, trained_on):
     """Writes the folder of an `AdaptResult`, whole or not at all, and returns its path."""
-    with _files.whole_folder(config.output) as draft:
-        save_model(result.model, os.path.join(draft, "model.keras"), result.class_names)
-        write_config(config, result.class_names, os.path.join(draft, "config.yaml"))
-        write_history(result.history, os.path.join(draft, "history.csv"))
-        _write_pictures(result, config, draft)
-    return os.fspath(config.output)
+    return write_run(
+        config,
+        result,
+        result.history,
+        record,
+        more=lambda folder: _write_pictures(result, config, folder),
+        method=result.builder.method,
+        measured=measured,
+        trained_on=trained_on,
+        compared={"source only": result.source_only},
+    )
 
 
 def accuracies(result):

@@ -1,6 +1,7 @@
 """From a large classifier and a folder of images to a small classifier that has learned from both."""
 
 import dataclasses
+import functools
 
 import keras
 
@@ -16,6 +17,7 @@ from tf_transfer.workflow.distill_run import DistillRun
 from tf_transfer.workflow.export_record import files_fingerprint
 from tf_transfer.workflow.output_folder import check_output, joined
 from tf_transfer.workflow.run_export import write_and_export
+from tf_transfer.workflow.run_record import RunRecord
 from tf_transfer.workflow.run_resume import run_state
 from tf_transfer.workflow.run_strategy import run_strategy
 
@@ -66,8 +68,8 @@ def distill(config, *, callbacks=(), verbose=1, resume=None):
     What can be told from the configuration, the models and the folders is told first. Validation images choose nothing
     in the training, so that the figures on them are fair.
 
-    `output` becomes a folder with model.keras (the student), config.yaml, history.csv, comparison.csv, confusion.png
-    and report.html. It appears complete or not at all.
+    `output` becomes a folder with model.keras (the student), config.yaml, history.csv, result.json, predictions.csv,
+    comparison.csv, confusion.png and report.html. It appears complete or not at all.
 
     Args:
         config: A `DistillConfig`.
@@ -104,6 +106,7 @@ def distill(config, *, callbacks=(), verbose=1, resume=None):
     >>> [row.name for row in result.comparison.rows], sorted(os.listdir(result.output))[:2]
     (['teacher', 'student'], ['comparison.csv', 'config.yaml'])
     """
+    record = RunRecord("distill", config)
     run_on, verbose = run_strategy(config, verbose)
     if config.export is not None:
         check_target(config.export)
@@ -115,10 +118,11 @@ def distill(config, *, callbacks=(), verbose=1, resume=None):
     folders = read_images_of(config, shape, class_names)
     images = [each for each in (folders.training, folders.validation, folders.unlabeled) if each is not None]
     with run_state(resume, config, images, run_on, verbose) as state:
-        return _run(config, run_on, DistillRun(config, teacher, folders, shape, verbose, state), callbacks)
+        run = DistillRun(config, teacher, folders, shape, verbose, state)
+        return _run(record, config, run_on, run, callbacks)
 
 
-def _run(config, run_on, run, callbacks):
+def _run(record, config, run_on, run, callbacks):
     teacher, folders = run.teacher, run.folders
     student, builder = run.make_student()
     distiller = run.distiller(student)
@@ -141,14 +145,18 @@ def _run(config, run_on, run, callbacks):
         class_names=list(folders.class_names),
         is_chief=is_chief(run_on),
     )
-    return on_chief(lambda: _keep(config, result, folders), run_on) or result
+    return on_chief(lambda: _keep(record, config, result, folders), run_on) or result
 
 
-def _keep(config, result, folders):
+def _keep(record, config, result, folders):
     """Writes and exports, whichever is asked for, and returns the result with the places."""
 
+    @functools.cache
     def trained_on():
         images = [folders.training, *([] if folders.unlabeled is None else [folders.unlabeled])]
         return ", ".join(files_fingerprint(each) for each in images)
 
-    return write_and_export(config, result, distill_results.write, folders.validation, trained_on)
+    def write():
+        return distill_results.write(result, config, record, folders.validation, trained_on)
+
+    return write_and_export(config, result, write, folders.validation, trained_on)

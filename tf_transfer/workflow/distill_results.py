@@ -2,23 +2,31 @@
 
 import os
 
-from tf_transfer import _files
-from tf_transfer.layers import save_model
 from tf_transfer.reporting import HTMLReport
-from tf_transfer.workflow.output_folder import DPI, curves, write_config, write_history
+from tf_transfer.workflow.output_folder import DPI, curves, write_run
 
 
-def write(result, config):
+def write(result, config, record, measured, trained_on):
     """Writes the folder of a `DistillResult`, whole or not at all, and returns its path."""
-    with _files.whole_folder(config.output) as draft:
-        save_model(result.model, os.path.join(draft, "model.keras"), result.class_names)
-        write_config(config, result.class_names, os.path.join(draft, "config.yaml"))
-        write_history(result.history, os.path.join(draft, "history.csv"))
-        result.comparison.to_csv(os.path.join(draft, "comparison.csv"))
+
+    def more(folder):
+        result.comparison.to_csv(os.path.join(folder, "comparison.csv"))
         confusion = result.evaluation.plot_confusion()
-        confusion.savefig(os.path.join(draft, "confusion.png"), dpi=DPI)
-        _report(result, config, confusion).save(os.path.join(draft, "report.html"))
-    return os.fspath(config.output)
+        confusion.savefig(os.path.join(folder, "confusion.png"), dpi=DPI)
+        _report(result, config, confusion).save(os.path.join(folder, "report.html"))
+
+    evaluations = result.comparison.evaluations
+    return write_run(
+        config,
+        result,
+        result.history,
+        record,
+        more=more,
+        method=" + ".join(config.losses),
+        measured=measured,
+        trained_on=trained_on,
+        compared={name: found for name, found in evaluations.items() if name != "student"},
+    )
 
 
 def conclusion(comparison):

@@ -4,7 +4,37 @@ import csv
 import dataclasses
 import os
 
+from tf_transfer import _files
+from tf_transfer.layers import save_model
+
 DPI = 144
+MODEL, CONFIG, HISTORY = "model.keras", "config.yaml", "history.csv"
+
+
+def write_run(config, result, history, record, *, more=None, **said):
+    """Writes the folder of a run, whole or not at all, and returns its path.
+
+    Args:
+        config: `RunConfig` with `output`.
+        result: Result of the run, with `model`, `class_names` and `evaluation`.
+        history: Dict that `joined` returns.
+        record: `RunRecord` of the run.
+        more: Function of the folder that writes what this kind of run has beside that. Defaults to none.
+        **said: What `RunRecord.write` takes.
+    """
+    with _files.whole_folder(config.output) as draft:
+        write_model_and_config(config, result, draft)
+        write_history(history, os.path.join(draft, HISTORY))
+        if more is not None:
+            more(draft)
+        record.write(draft, result, **said)
+    return os.fspath(config.output)
+
+
+def write_model_and_config(config, result, folder):
+    """Writes model.keras and config.yaml into the folder of a run."""
+    save_model(result.model, os.path.join(folder, MODEL), result.class_names)
+    write_config(config, result.class_names, os.path.join(folder, CONFIG))
 
 
 def check_output(path):
@@ -37,7 +67,9 @@ def _check_parent(path, name, purpose):
 
 def write_config(config, class_names, path):
     """Writes a `RunConfig` as YAML, with the classes in the order of the scores of the model beside it."""
-    dataclasses.replace(config, builder={**config.builder, "class_names": list(class_names)}).to_yaml(path)
+    if class_names is not None:
+        config = dataclasses.replace(config, builder={**config.builder, "class_names": list(class_names)})
+    config.to_yaml(path)
 
 
 def joined(phases):
@@ -55,8 +87,18 @@ def joined(phases):
     return {name: [row.get(name) for row in rows] for name in ["phase", "epoch", *names]}
 
 
+def phases_of(history):
+    """Returns a `FineTuningHistory` as `joined` takes it, a list of pairs (name, history of that phase)."""
+    phases = []
+    for phase in history.phases:
+        epochs = slice(phase.first_epoch, phase.first_epoch + phase.num_epochs)
+        phases.append((phase.name, {name: values[epochs] for name, values in history.history.items()}))
+    return phases
+
+
 def write_history(history, path):
-    """Writes a joined history as CSV, a line an epoch."""
+    """Writes a joined history as CSV, a line an epoch, without a word where there is no value."""
+    history = {name: [None if value != value else value for value in values] for name, values in history.items()}
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(history)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import typing
 
 from tf_transfer import _checks
 from tf_transfer.builders import ImageClassifier
@@ -9,6 +10,10 @@ from tf_transfer.builders.base import write_yaml
 from tf_transfer.parameter_efficient.method import ParameterEfficient
 from tf_transfer.regularizers.regularizer import Regularizer
 from tf_transfer.workflow.written_values import read_value
+
+_WRITTEN = {"output", "export", "save_model", "features_cache", "tensorboard"}
+# Names of what there is, or files.
+_NETWORKS = {"backbone", "weights"}
 
 
 class RunConfig:
@@ -73,6 +78,17 @@ class RunConfig:
     def from_yaml(cls, path, **overrides):
         """Makes a configuration from a YAML (or JSON) file; paths in it count from the current folder."""
         return cls.from_dict(read_fields(path), **overrides)
+
+    def input_paths(self):
+        """Returns a dict of names to the files and folders that the run reads and that are there."""
+        fields = self.fields()
+        read = {name for name, field in fields.items() if _is_path(field.type) and name not in _WRITTEN} | _NETWORKS
+        paths = {
+            name: value.removeprefix("file:")
+            for name, value in self.to_dict().items()
+            if name in read and isinstance(value, str)
+        }
+        return {name: path for name, path in paths.items() if os.path.exists(path)}
 
     def to_dict(self):
         """Returns all names and values side by side, as plain data."""
@@ -202,6 +218,10 @@ def read_fields(path):
     if not isinstance(fields, dict):
         raise ValueError(f"{os.fspath(path)!r} must have `name: value` on each line. Received: {fields!r}.")
     return fields
+
+
+def _is_path(kind):
+    return os.PathLike in (typing.get_args(kind) or (kind,))
 
 
 def _plain(value):

@@ -12,20 +12,21 @@ from tf_transfer.workflow import export_record
 _NUM_EXAMPLES = 16
 
 
-def write_and_export(config, result, write, examples, trained_on):
+def write_and_export(config, result, write, examples, trained_on, *, saved=None):
     """Writes the folder of a run and exports its model, whichever is asked for, and returns the result with the places.
 
     Args:
         config: `RunConfig` with `output` and `export`.
         result: As in `export_result`, with `output` too.
-        write: Function of a result and the configuration that writes the folder and returns its path.
+        write: Function that writes the folder and returns its path.
         examples: As in `export_result`.
         trained_on: As in `export_result`.
+        saved: As in `export_result`.
     """
     if config.output is None:
-        return export_result(config, result, examples, trained_on)
+        return export_result(config, result, examples, trained_on, saved=saved)
     with kept_if_it_fails(result, config.output, "writing", f"{os.fspath(config.output)!r} was not written"):
-        result = dataclasses.replace(result, output=write(result, config))
+        result = dataclasses.replace(result, output=write())
     return export_result(config, result, examples, trained_on, saved=os.path.join(result.output, "model.keras"))
 
 

@@ -6,10 +6,10 @@ from importlib import metadata
 
 from tf_transfer.distribution import is_chief
 from tf_transfer.training import RunState
+from tf_transfer.workflow.run_record import PACKAGES
 
 # What is done with the trained model, and where features are kept, may be another when the run goes on.
 _FREE = ("export", "output", "save_model", "min_accuracy", "features_cache", "skip_bad")
-_PACKAGES = ("tensorflow", "keras", "numpy")
 
 
 def run_state(resume, config, folders, run_on, verbose):
@@ -26,7 +26,7 @@ def run_state(resume, config, folders, run_on, verbose):
         return RunState(None)
     settings = {name: value for name, value in config.to_dict().items() if name not in _FREE}
     settings["names and sizes of images"] = _listed(folders)
-    settings["versions"] = {name: metadata.version(name) for name in _PACKAGES}
+    settings["versions"] = {name: metadata.version(name) for name in PACKAGES}
     place = _place(config) if resume is True else resume
     return RunState(place, settings, verbose=int(bool(verbose)), chief=is_chief(run_on))
 

@@ -1,6 +1,7 @@
 """From labelled images, texts, rows or recordings to a served model, in one call."""
 
 import dataclasses
+import functools
 import os
 
 import keras
@@ -14,8 +15,9 @@ from tf_transfer.serving.version_folders import check_target
 from tf_transfer.training import average_statistics, plain_model
 from tf_transfer.workflow.classifier_result import ClassifierResult
 from tf_transfer.workflow.labelled_rows import as_data, examples_fingerprint, nouns
-from tf_transfer.workflow.output_folder import check_file
-from tf_transfer.workflow.run_export import export_result, kept_if_it_fails
+from tf_transfer.workflow.output_folder import check_file, check_output, joined, phases_of, write_run
+from tf_transfer.workflow.run_export import kept_if_it_fails, write_and_export
+from tf_transfer.workflow.run_record import RunRecord
 from tf_transfer.workflow.run_resume import run_state
 from tf_transfer.workflow.run_strategy import run_strategy
 
@@ -32,6 +34,7 @@ class TrainResult(ClassifierResult):
             values are predicted.
         passed: Boolean, whether the accuracy reached `min_accuracy`; True when none was asked for.
         saved_model: String, the `.keras` file, or None.
+        output: String, the folder with the results, or None.
         export_path: String, the version folder of the served model, or None.
         is_chief: Boolean, whether this process is the one that wrote; False in all workers of a run but the first.
     """
@@ -42,6 +45,7 @@ class TrainResult(ClassifierResult):
     evaluation: ClassifierEvaluation | RegressionEvaluation
     passed: bool = True
     saved_model: str | None = None
+    output: str | None = None
     export_path: str | None = None
     is_chief: bool = True
 
@@ -52,6 +56,9 @@ def train(config, *, callbacks=(), verbose=1, resume=None):
     What can be told from the configuration and the files is told first: names, sizes, paths, columns, and files that
     can't be read. Then the two phases of `tft.fine_tune` run, the model is measured on the validation examples, and,
     when it reached `min_accuracy`, saved and exported.
+
+    `output` becomes a folder with model.keras, config.yaml, history.csv, result.json and predictions.csv. It appears
+    complete or not at all.
 
     Args:
         config: A `TrainConfig` for images, or a `TextTrainConfig`, `TableTrainConfig` or `AudioTrainConfig`.
@@ -83,16 +90,20 @@ def train(config, *, callbacks=(), verbose=1, resume=None):
     >>> result.class_names, result.export_path
     (['dark', 'light'], 'saved_models/light/1')
     """
+    record = RunRecord("train", config)
     run_on, verbose = run_strategy(config, verbose)
     check_targets(config)
+    check_output(config.output)
     builder, training, validation = config.open()
     if config.min_accuracy is not None and training.class_names is None:
         raise ValueError("`min_accuracy` is for classes, and the target is a number: leave it out.")
     with run_state(resume, config, [training, validation], run_on, verbose) as state:
-        return _run(config, run_on, builder, training, validation, state=state, callbacks=callbacks, verbose=verbose)
+        options = {"state": state, "callbacks": callbacks, "verbose": verbose}
+        return _run(record, run_on, builder, training, validation, **options)
 
 
-def _run(config, run_on, builder, training, validation, *, state, callbacks, verbose):
+def _run(record, run_on, builder, training, validation, *, state, callbacks, verbose):
+    config = record.config
     class_weight = weights_by_index(config, training.class_names)
     with run_on.scope():
         model = builder.build()
@@ -117,7 +128,12 @@ def _run(config, run_on, builder, training, validation, *, state, callbacks, ver
     result = TrainResult(plain_model(model), builder, history, evaluation, is_chief=is_chief(run_on))
     if config.min_accuracy is not None and evaluation.accuracy < config.min_accuracy:
         return dataclasses.replace(result, passed=False)
-    return on_chief(lambda: keep(config, result, training, validation), run_on) or result
+
+    def write(trained_on):
+        history, method = joined(phases_of(result.history)), " + ".join(phase.name for phase in result.history.phases)
+        return write_run(config, result, history, record, method=method, measured=validation, trained_on=trained_on)
+
+    return on_chief(lambda: keep(config, result, training, validation, write), run_on) or result
 
 
 def _evaluate(model, validation, batch_size):
@@ -158,12 +174,21 @@ def describe(builder, training, validation):
     return sentence if backbone is None else f"{sentence}; backbone {backbone}"
 
 
-def keep(config, result, training, validation):
-    """Saves and exports, whichever is asked for, and returns the result with the places."""
+def keep(config, result, training, validation, write):
+    """Saves, writes the folder of the run and exports, whichever is asked for; returns the result with the places.
+
+    Args:
+        config: `TrainingConfig` of the run.
+        result: Result of the run.
+        training: The examples that it was trained on.
+        validation: The examples that it was measured on.
+        write: Function of a function that returns the fingerprint of the data: writes the folder, returns its path.
+    """
     saved = None
     if config.save_model is not None:
         saved = os.fspath(config.save_model)
         with kept_if_it_fails(result, saved, "saving", f"{saved!r} was not written"):
             save_model(result.model, saved, result.class_names)
         result = dataclasses.replace(result, saved_model=saved)
-    return export_result(config, result, validation, lambda: examples_fingerprint(training), saved=saved)
+    trained_on = functools.cache(lambda: examples_fingerprint(training))
+    return write_and_export(config, result, lambda: write(trained_on), validation, trained_on, saved=saved)

@@ -35,6 +35,7 @@ class TrainingConfig(RunConfig):
             environment variable TF_CONFIG names, "mirrored" for all devices of this one, "auto" for what there is.
             Defaults to None, no strategy.
         min_accuracy: Float in [0, 1]. Below it, on validation, nothing is saved or exported. Defaults to None.
+        output: String or path, a folder that is made for the results. Defaults to None.
         save_model: String or path, a `.keras` file to save to. Defaults to None.
         export: String or path, the folder of the served model, such as "saved_models/flowers". Defaults to None.
     """
@@ -53,11 +54,12 @@ class TrainingConfig(RunConfig):
     seed: int = 0
     strategy: str | None = None
     min_accuracy: float | None = None
+    output: str | os.PathLike | None = None
     save_model: str | os.PathLike | None = None
     export: str | os.PathLike | None = None
 
     def __post_init__(self):
-        self._check_paths(*self.required, "validation", "save_model", "export")
+        self._check_paths(*self.required, "validation", "output", "save_model", "export")
         self._check_split()
         self._check_training()
         self._check_builder()

@@ -9,6 +9,8 @@ from tf_transfer.analysis import ClassifierEvaluation, evaluate_classifier
 from tf_transfer.builders import ImageClassifier
 from tf_transfer.tuning import SearchResult, search
 from tf_transfer.workflow.classifier_result import ClassifierResult
+from tf_transfer.workflow.output_folder import write_model_and_config
+from tf_transfer.workflow.run_record import RunRecord
 from tf_transfer.workflow.train import check_targets, describe, keep, weights_by_index
 
 
@@ -24,6 +26,7 @@ class TuneResult(ClassifierResult):
             it on the same images, so that its accuracy is a little too good.
         passed: Boolean, whether the accuracy reached `min_accuracy`; True when none was asked for.
         saved_model: String, the `.keras` file, or None.
+        output: String, the folder with the results.
         export_path: String, the version folder of the served model, or None.
     """
 
@@ -33,6 +36,7 @@ class TuneResult(ClassifierResult):
     evaluation: ClassifierEvaluation
     passed: bool = True
     saved_model: str | None = None
+    output: str | None = None
     export_path: str | None = None
 
 
@@ -40,7 +44,8 @@ def tune(config, *, callbacks=(), verbose=1):
     """Searches for the best classifier of a folder per class, measures it, and exports it for serving.
 
     What `tft.workflow.train` does, with `tft.tuning.search` in place of one training. Beside the trials, the folder
-    `output` gets `trials.csv` and `best_builder.yaml`.
+    `output` gets trials.csv and best_builder.yaml, and, as that of any run, the best model as model.keras, config.yaml,
+    result.json and predictions.csv.
 
     Args:
         config: A `TuneConfig`.
@@ -68,8 +73,9 @@ def tune(config, *, callbacks=(), verbose=1):
     ...     "space": {"dropout": {"choice": [0.0, 0.3]}}, "tuner": "grid"})
     >>> result = tune(config, verbose=0)
     >>> len(result.search.trials), sorted(os.listdir("tuning"))[:2]
-    (2, ['best_builder.yaml', 'oracle.json'])
+    (2, ['best_builder.yaml', 'config.yaml'])
     """
+    record = RunRecord("tune", config)
     check_targets(config)
     space = config.read_space()
     builder, training, validation = config.open()
@@ -103,7 +109,14 @@ def tune(config, *, callbacks=(), verbose=1):
     result = TuneResult(found.best_model, found.best_builder, found, evaluation)
     if config.min_accuracy is not None and evaluation.accuracy < config.min_accuracy:
         return dataclasses.replace(result, passed=False)
-    return keep(config, result, training, validation)
+
+    def write(trained_on):
+        write_model_and_config(config, result, config.output)
+        said = {"method": f"{config.tuner} search", "measured": validation, "trained_on": trained_on}
+        record.write(config.output, result, **said)
+        return os.fspath(config.output)
+
+    return keep(config, result, training, validation, write)
 
 
 def _shared(config, builder, training):

@@ -54,7 +54,7 @@ class TuneConfig(TrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self._check_paths("output", "tensorboard")
+        self._check_paths("tensorboard")
         if self.output is None:
             raise ValueError("`output` must be a path: a search that is kept nowhere can't go on. Received: None.")
         _checks.one_of(self.tuner, "tuner", _TUNERS)
