@@ -1,0 +1,102 @@
+"""`tft.auto` end to end: a model at the end of any time, a table, a picture, and a configuration."""
+
+import csv
+import io
+
+import keras
+import numpy as np
+import pytest
+import rich
+from small_models import colour_images, small_backbone
+
+import tf_transfer as tft
+from tf_transfer.choosing.auto_result import AutoResult
+from tf_transfer.choosing.examples import read_examples
+from tf_transfer.choosing.methods import make_candidate
+from tf_transfer.choosing.stand_in import on_features
+from tf_transfer.choosing.trials import Trial
+
+
+def test_almost_no_time_ends_with_a_model(photos, tiny_backbone, tmp_path, capsys):
+    found = tft.auto(photos, minutes=0.001, backbones=[tiny_backbone], cache=tmp_path, resume=tmp_path / "kept")
+    assert [(each.method, each.rung, len(each.scores)) for each in found.trials] == [
+        ("feature_extraction", "frozen", 3)
+    ]
+    assert found.model.class_names == ["blue", "green", "red"] and found.config.epochs == 0
+    assert found.config.images == str(photos) and not (tmp_path / "kept").exists()
+    data = tft.data.ImageFolder(photos, (16, 16))
+    accuracy = tft.analysis.evaluate_classifier(found.model, data).accuracy
+    assert accuracy > 0.9 and found.best.score > 0.9
+    printed = capsys.readouterr().out
+    assert "not tried" in printed and "too good by some of its luck" in " ".join(printed.split())
+
+
+@pytest.fixture(scope="module")
+def result():
+    scores = {"a": (0.8, 0.9, 0.85), "b": (0.7, 0.9, 0.8, 0.7, 0.6, 0.8)}
+    trials = [Trial(name, "net", "l2_sp", "long", 12, each, each, 9.0) for name, each in scores.items()]
+    stopped = Trial("c", "net", "fine_tuning", "short", 4, (0.9,), (0.9,), 3.0, finished=False)
+    return AutoResult(None, None, (*trials, stopped), tuple(trials), None, "accuracy", 3, 2.0, 100.0)
+
+
+def test_the_table_is_honest(result, tmp_path):
+    # Only the parts that both had: 0.1, 0.0 and 0.05 apart.
+    assert result.ahead().mean == pytest.approx(0.05) and result.ahead().p_value > 0.05
+    assert "out of 3" in result.caption and "chance alone may explain" in result.caption
+    console = rich.console.Console(width=200, record=True, file=io.StringIO())
+    console.print(result.table())
+    lines = console.export_text().splitlines()
+    assert lines[1].split()[:4] == ["a", "long", "12", "0.850"] and "short, stopped" in lines[3]
+    plain = result.to_dict()
+    assert plain["best"] == "a" and plain["trials"][1]["scores"] == result.trials[1].scores
+    result.to_csv(tmp_path / "tried.csv")
+    with open(tmp_path / "tried.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 + 6 + 1 and rows[0]["accuracy"] == "0.8"
+
+
+def test_the_picture(result):
+    axes = result.plot().axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["trained short", "trained long"]
+    assert result.plot().legends[0].get_texts()[0].get_text() == "a (best)"
+
+
+def test_a_head_on_features_learns_what_the_whole_model_learns():
+    x, y = colour_images(12)
+    backbone = small_backbone()
+    builder = tft.ImageClassifier(num_classes=3, backbone=backbone, augmentation=None, dropout=0.0)
+    whole = make_candidate("feature_extraction", builder, "small", 12)
+    features = backbone.predict(x, verbose=0)
+    models = [whole.train((x, y), seed=1), on_features(whole, features).train((features, y), seed=1)]
+    answers = [model.predict(each, verbose=0) for model, each in zip(models, (x, features), strict=True)]
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-4)
+    assert np.abs(answers[0] - 1 / 3).max() > 0.01
+
+
+@pytest.mark.slow
+def test_a_whole_search_finds_the_backbone_that_sees_and_leaves_models_as_they_were(tmp_path):
+    x, y = colour_images(48)
+    x = np.clip(x + np.random.default_rng(0).normal(0, 60, x.shape), 0, 255).astype("float32")
+    seeing = small_backbone()
+    grey = keras.Input((16, 16, 3))
+    blind = keras.Model(grey, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(0.0 * grey)), name="blind")
+    before = [weight.copy() for weight in blind.get_weights()]
+    found = tft.auto(
+        (x, y), minutes=4, backbones=[blind, seeing], cache=tmp_path / "cache", augmentation=None, verbose=0
+    )
+    assert found.best.backbone == "small" and found.best.score > 0.6
+    assert {each.rung for each in found.trials} >= {"frozen", "short", "long"} or found.seconds > 120
+    assert all(np.array_equal(*pair) for pair in zip(before, blind.get_weights(), strict=True))
+    assert found.seconds < 60 * 4 * 1.25
+    assert tft.analysis.evaluate_classifier(found.model, (x, y)).accuracy > 0.6
+
+
+@pytest.mark.slow
+def test_builders_of_another_kind():
+    rng = np.random.default_rng(0)
+    table, y = {"a": rng.normal(size=60), "b": rng.normal(size=60)}, np.arange(60) % 2
+    table["a"][y == 1] += 3
+    make = tft.TabularClassifier(columns=["a", "b"], num_classes=2, hidden_units=[8]).adapt(table)
+    found = tft.auto((table, y), minutes=1, builders={"narrow": make}, cache=False, verbose=0)
+    assert found.best.method == "from_scratch" and found.best.score > 0.8
+    assert read_examples((table, y)).kind == "rows"

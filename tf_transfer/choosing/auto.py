@@ -1,0 +1,209 @@
+"""Try what is likely: a shortlist, cross-validated by successive halving within a time, and the best trained on all."""
+
+import tempfile
+import time
+
+from tf_transfer import _checks
+from tf_transfer.analysis import rank_backbones
+from tf_transfer.caching import FeatureCache
+from tf_transfer.choosing import rules
+from tf_transfer.choosing.auto_result import AutoResult
+from tf_transfer.choosing.budget import Budget
+from tf_transfer.choosing.builders import as_ranked, image_builder, named_backbones, starts_at_random
+from tf_transfer.choosing.configs import train_config
+from tf_transfer.choosing.examples import read_examples
+from tf_transfer.choosing.methods import METHODS, make_candidate
+from tf_transfer.choosing.search import Search
+from tf_transfer.choosing.trials import Book, fingerprint
+from tf_transfer.workflow.rank import SHORTLIST
+
+_METRICS = ("accuracy", "macro_f1", "log_loss")
+_MOST_BACKBONES = 3
+
+
+def auto(
+    data,
+    minutes=20,
+    *,
+    backbones=SHORTLIST,
+    builders=None,
+    methods=None,
+    weights="imagenet",
+    image_size=None,
+    budget=None,
+    num_folds=3,
+    metric="accuracy",
+    batch_size=32,
+    cache=True,
+    seed=0,
+    resume=None,
+    verbose=1,
+    **fields,
+):
+    """Tries the backbones and methods that are likely to do well, and returns the best, trained on all examples.
+
+    Backbones are ranked by their frozen features, and the first three go on. Then successive halving: every one of them
+    is scored frozen; on the better half of these the backbone trains for a third of its epochs; the better half of
+    those trains in full; and the first two are scored on further divisions of the data while there is time. All
+    scores are cross-validated, on the same parts and with the same seeds. What there is no time for is left out and
+    said; the first candidate is always finished, so that there is a model at the end.
+
+    The score of the best is that of the one that was chosen by it, and therefore somewhat too good. The result says how
+    far it is ahead of the runner-up, and whether chance would do as much.
+
+    Args:
+        data: Labelled examples: a folder of images (a path or a `tft.data.ImageFolder`) or arrays `(x, y)`; with
+            `builders`, also what `tft.recommend` takes of other kinds. Streams can't be divided.
+        minutes: Float above 0, the time for all of it, the ranking and the last training included. A part of one
+            training may pass it. Defaults to 20.
+        backbones: For images, as in `tft.rank_backbones`. Defaults to six of `keras.applications`, small to large.
+        builders: Dict of names to builders, in the place of `backbones`: for texts, tables and recordings, or for
+            heads and augmentations of your own. A builder of another kind should be adapted to the data. Defaults to
+            None.
+        methods: Sequence of names out of "prototypes", "feature_extraction", "l2_sp", "fine_tuning" and "from_scratch".
+            Defaults to None: what suits the number of labels a class.
+        weights: As in `tft.load_backbone`, of backbones given by name. Defaults to "imagenet".
+        image_size: Integer or pair (height, width), pixels. Defaults to that of images in arrays, else to what each
+            backbone was trained at.
+        budget: `tft.choosing.Budget` or a dict of `max_parameters` and `max_milliseconds`, which bound the backbones.
+            Defaults to None: any.
+        num_folds: Integer of at least 2, the parts of the data; fewer where the smallest class has fewer examples.
+            Defaults to 3.
+        metric: "accuracy", "macro_f1" or "log_loss". Equal scores are told apart by the log loss. Defaults to
+            "accuracy".
+        batch_size: Integer. Defaults to 32.
+        cache: True (features are kept in the user's cache folder), a folder, a `tft.FeatureCache`, or False for a
+            folder that goes at the end. Defaults to True.
+        seed: Integer. Defaults to 0.
+        resume: Path of a folder that keeps the scores: the same call goes on from there when it was stopped, with the
+            time that was left, and the folder goes at the end. Defaults to None.
+        verbose: 0 or 1, whether to show what is tried and the table. Defaults to 1.
+        **fields: Further fields of `tft.ImageClassifier`, such as `augmentation="no_flip"`.
+
+    Returns:
+        A `tft.choosing.AutoResult`.
+
+    Raises:
+        ValueError: Before any training, for data or options that can't be, or a class with a single example.
+        TypeError: For data of another kind.
+        OSError: For a folder that can't be read, or weights that can't be had.
+
+    Example:
+
+    >>> x, y = np.random.default_rng(0).uniform(0, 155, (24, 16, 16, 3)).astype("float32"), np.arange(24) % 2
+    >>> x[y == 1, :, :, 0] += 99.0
+    >>> color = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(8, 3)], name="color")
+    >>> found = tft.auto((x, y), minutes=0.2, backbones=[color], methods=["feature_extraction"], cache=False, verbose=0)
+    >>> found.best.name, len(found.best.scores) >= 3
+    ('color, feature extraction', True)
+
+    Reference:
+        Jamieson and Talwalkar, 2016 (successive halving), https://arxiv.org/abs/1502.07943; Cawley and Talbot, 2010, on
+        scores that something was chosen by, https://jmlr.org/papers/v11/cawley10a.html
+    """
+    start = time.perf_counter()
+    minutes, budget = _checks.positive(minutes, "minutes"), Budget.of(budget)
+    for name, value, least in (("num_folds", num_folds, 2), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        _checks.integer(value, name, least)
+    _checks.one_of(metric, "metric", _METRICS)
+    for name in methods or ():
+        _checks.one_of(name, "methods", list(METHODS))
+    examples = _divisible(data)
+    num_folds = min(num_folds, int(examples.counts.min()))
+    say = _sayer(verbose, start)
+    with tempfile.TemporaryDirectory() as folder:
+        cache = FeatureCache.of(cache) or FeatureCache(folder)
+        options = {"batch_size": batch_size, "cache": cache, "seed": seed, "verbose": verbose}
+        known, ranking = _known(examples, backbones, builders, budget, weights, image_size, fields, options)
+        candidates = [
+            make_candidate(method, builder, name, len(examples.labels), batch_size)
+            for name, builder in known.items()
+            for method in methods or rules.likely_methods(examples, starts_at_random(builder))
+        ]
+        settings = {"labels": fingerprint(examples.labels), "num_folds": num_folds, "metric": metric, "seed": seed}
+        book = Book(resume, {**settings, "candidates": [each.name for each in candidates]})
+        search = Search(
+            examples,
+            candidates,
+            {} if ranking is None else {row.name: row.examples_per_second for row in ranking.rows},
+            book,
+            seconds=60 * minutes - (time.perf_counter() - start),
+            num_folds=num_folds,
+            metric=metric,
+            cache=cache,
+            batch_size=batch_size,
+            seed=seed,
+            say=say,
+        )
+        search.run()
+        chosen = search.candidate(search.ranked()[0])
+        say(f"best: {chosen.name}; now on all {len(examples.labels)} examples")
+        model = search.final(chosen)
+    book.close()
+    if examples.class_names is not None:
+        model.class_names = list(examples.class_names)
+    result = AutoResult(
+        model=model,
+        builder=chosen.builder,
+        trials=tuple(search.trials.values()),
+        ranked=tuple(search.ranked()),
+        config=_config(examples, chosen, fields),
+        metric=metric,
+        num_folds=num_folds,
+        minutes=minutes,
+        seconds=time.perf_counter() - start,
+        class_names=examples.class_names,
+        ranking=ranking,
+    )
+    if verbose:
+        from rich import print as rich_print
+
+        rich_print(result.table())
+    return result
+
+
+def _divisible(data):
+    """Returns the `Examples` that an argument stands for, where they can be divided into parts."""
+    if hasattr(data, "element_spec"):
+        raise ValueError(
+            "`data` is a stream, which can't be divided into parts. Give a folder or arrays: "
+            "`np.concatenate([x for x, _ in dataset])`. `tft.recommend` takes streams."
+        )
+    examples = read_examples(data)
+    if examples.counts.min() < 2:
+        raise ValueError(
+            f"Each class needs two examples or more, one to train on and one to score. Received: "
+            f"{examples.counts.min()} of the smallest. `tft.recommend` says what to do with one."
+        )
+    return examples
+
+
+def _known(examples, backbones, builders, budget, weights, image_size, fields, options):
+    """Returns a dict of names to the builders to try, and the ranking that they come from or None."""
+    if builders is not None:
+        if not isinstance(builders, dict) or not builders:
+            raise ValueError(f"`builders` must be a dict of names to builders. Received: {builders!r}.")
+        return {str(name): each for name, each in builders.items()}, None
+    if examples.kind != "images":
+        raise ValueError(
+            f"`backbones` are of images, and the data are {examples.kind}. Name builders that know them, such as "
+            '`builders={"cnn": tft.TextClassifier(num_classes=2, backbone="cnn").adapt(texts)}`.'
+        )
+    named = named_backbones(backbones)
+    made = {name: image_builder(each, examples, weights, image_size, fields) for name, each in named.items()}
+    ranking = rank_backbones({name: as_ranked(each) for name, each in made.items()}, examples.data, **options)
+    return {row.name: made[row.name] for row in budget.affordable(ranking.rows)[:_MOST_BACKBONES]}, ranking
+
+
+def _config(examples, chosen, fields):
+    if chosen.method == "prototypes":
+        return None
+    return train_config(examples, chosen.builder, chosen.phases, fields, rules.is_balanced(examples))
+
+
+def _sayer(verbose, start):
+    def say(text):
+        if verbose:
+            print(f"{time.perf_counter() - start:6.0f} s  {text}", flush=True)
+
+    return say
