@@ -18,9 +18,10 @@ from tf_transfer.analysis.evaluation import evaluate_classifier, evaluate_regres
 from tf_transfer.analysis.explained import Explanation
 from tf_transfer.analysis.explaining import grad_cam, integrated_gradients, occlusion
 from tf_transfer.analysis.feature_maps import plot_domains
-from tf_transfer.analysis.importance import ColumnImportance, nearest_examples, permutation_importance
+from tf_transfer.analysis.importance import ColumnImportance, permutation_importance
 from tf_transfer.analysis.linear_probe import linear_probe
 from tf_transfer.analysis.model_comparison import ComparedModel, ModelComparison
+from tf_transfer.analysis.nearest_examples import nearest_examples
 from tf_transfer.analysis.ranking import rank_backbones
 from tf_transfer.analysis.regression_evaluation import RegressionEvaluation
 from tf_transfer.analysis.source_influence import SourceEffect, SourceInfluence, leave_one_source_out

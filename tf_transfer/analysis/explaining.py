@@ -6,6 +6,7 @@ import tensorflow as tf
 from keras import ops
 
 from tf_transfer import _checks
+from tf_transfer.analysis.evaluation import agreed_names
 from tf_transfer.analysis.explained import Explanation
 from tf_transfer.distillation.signals import LOGITS, Signals
 from tf_transfer.training.layer_taps import layer_paths
@@ -44,12 +45,13 @@ def grad_cam(model, images, classes=None, *, layer=None, class_names=None, batch
         Selvaraju et al., 2017, https://arxiv.org/abs/1610.02391
     """
     path = _last_maps(model) if layer is None else layer
-    signals = Signals(model, {LOGITS, ("layer", path)})
+    asked = _Asked(model, images, classes, batch_size, {("layer", path)})
 
-    def explain(x, chosen):
+    def explain(rows):
+        x, chosen = asked.tensors(rows)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            _, found = signals.run(model, x)
+            found = asked.signals_of(x)
             maps = next(value for name, value in found.items() if name != LOGITS)
             logits = tf.gather(found[LOGITS], chosen, axis=1, batch_dims=1)
         if len(maps.shape) != 4:
@@ -59,7 +61,7 @@ def grad_cam(model, images, classes=None, *, layer=None, class_names=None, batch
         heat = ops.relu(ops.sum(weights * ops.cast(maps, "float32"), axis=-1, keepdims=True))
         return tf.image.resize(heat, x.shape[1:3])[..., 0]
 
-    return _explained(model, images, classes, class_names, batch_size, explain, f"Grad-CAM at {path}")
+    return asked.explained(explain, f"Grad-CAM at {path}", class_names)
 
 
 def integrated_gradients(model, images, classes=None, *, baseline=0.0, num_steps=32, class_names=None, batch_size=16):
@@ -95,9 +97,10 @@ def integrated_gradients(model, images, classes=None, *, baseline=0.0, num_steps
         Sundararajan et al., 2017, https://arxiv.org/abs/1703.01365
     """
     _checks.integer(num_steps, "num_steps", 1)
-    signals = Signals(model, {LOGITS})
+    asked = _Asked(model, images, classes, batch_size)
 
-    def explain(x, chosen):
+    def explain(rows):
+        x, chosen = asked.tensors(rows)
         empty = tf.broadcast_to(tf.cast(baseline, "float32"), x.shape)
         total = tf.zeros_like(x)
         for step in range(num_steps):
@@ -105,11 +108,11 @@ def integrated_gradients(model, images, classes=None, *, baseline=0.0, num_steps
             at = empty + (x - empty) * ((step + 0.5) / num_steps)
             with tf.GradientTape() as tape:
                 tape.watch(at)
-                logits = tf.gather(signals.run(model, at)[1][LOGITS], chosen, axis=1, batch_dims=1)
+                logits = tf.gather(asked.signals_of(at)[LOGITS], chosen, axis=1, batch_dims=1)
             total += tape.gradient(logits, at)
         return tf.reduce_sum((x - empty) * total / num_steps, axis=-1)
 
-    return _explained(model, images, classes, class_names, batch_size, explain, "integrated gradients")
+    return asked.explained(explain, "integrated gradients", class_names)
 
 
 def occlusion(model, images, classes=None, *, patch=None, stride=None, fill=None, class_names=None, batch_size=64):
@@ -145,33 +148,29 @@ def occlusion(model, images, classes=None, *, patch=None, stride=None, fill=None
     Reference:
         Zeiler and Fergus, 2014, https://arxiv.org/abs/1311.2901
     """
-    images = _checked_images(model, images)
-    height, width = images.shape[1:3]
+    asked = _Asked(model, images, classes, batch_size)
+    height, width = asked.images.shape[1:3]
     patch = max(1, min(height, width) // 8) if patch is None else _checks.integer(patch, "patch", 1, min(height, width))
     stride = max(1, patch // 2) if stride is None else _checks.integer(stride, "stride", 1, patch)
     corners = [(top, left) for top in _starts(height, patch, stride) for left in _starts(width, patch, stride)]
 
-    def explain(x, chosen):
-        return np.stack([_covered(model, image, int(kind), corners, patch, fill, batch_size)
-                         for image, kind in zip(x.numpy(), chosen.numpy(), strict=True)])  # fmt: skip
+    def explain(rows):
+        return np.stack([_covered(asked, at, corners, patch, fill) for at in range(len(asked.images))[rows]])
 
-    method = f"occlusion by {patch} x {patch} pixels"
-    return _explained(model, images, classes, class_names, batch_size, explain, method)
+    return asked.explained(explain, f"occlusion by {patch} x {patch} pixels", class_names)
 
 
-def _covered(model, image, kind, corners, patch, fill, batch_size):
-    """Returns what one image's probability of a class loses where it is covered."""
+def _covered(asked, at, corners, patch, fill):
+    """Returns what one image's probability of its class loses where it is covered."""
+    image = asked.images[at]
     filling = image.mean(axis=(0, 1)) if fill is None else np.asarray(fill, "float32")
     covered = np.repeat(image[None], len(corners), axis=0)
     for each, (top, left) in zip(covered, corners, strict=True):
         each[top : top + patch, left : left + patch] = filling
-    signals = Signals(model, {LOGITS})
-    before = float(_probabilities(signals, model, image[None])[0, kind])
-    after = [_probabilities(signals, model, covered[at : at + batch_size])[:, kind]
-             for at in range(0, len(covered), batch_size)]  # fmt: skip
+    after = asked.probabilities(covered)[:, asked.classes[at]]
     total, times = np.zeros((2, *image.shape[:2]), "float32")
-    for (top, left), score in zip(corners, np.concatenate(after), strict=True):
-        total[top : top + patch, left : left + patch] += before - score
+    for (top, left), score in zip(corners, after, strict=True):
+        total[top : top + patch, left : left + patch] += asked.scores[at] - score
         times[top : top + patch, left : left + patch] += 1
     return total / times
 
@@ -181,24 +180,46 @@ def _starts(size, patch, stride):
     return [*range(0, size - patch, stride), size - patch]
 
 
-def _explained(model, images, classes, class_names, batch_size, explain, method):
-    images = _checked_images(model, images)
-    _checks.integer(batch_size, "batch_size", 1)
-    signals = Signals(model, {LOGITS})
-    batches = range(0, len(images), batch_size)
-    found = np.concatenate([_probabilities(signals, model, images[at : at + batch_size]) for at in batches])
-    classes = _checked_classes(classes, found)
-    values = [
-        np.asarray(explain(tf.constant(images[at : at + batch_size]), tf.constant(classes[at : at + batch_size])))
-        for at in batches
-    ]
-    names = class_names if class_names is not None else getattr(getattr(model, "builder", None), "class_names", None)
-    scores = found[np.arange(len(found)), classes]
-    return Explanation(np.concatenate(values), classes, scores, images, names and list(names), method)
+class _Asked:
+    """Images, the classes of a model that are to be explained, and how sure of them it is.
 
+    Args:
+        model: As in `grad_cam`.
+        images: As in `grad_cam`.
+        classes: As in `grad_cam`.
+        batch_size: As in `grad_cam`.
+        wanted: Set of signals, besides the logits, that `signals_of` returns. Defaults to none.
+    """
 
-def _probabilities(signals, model, images):
-    return ops.convert_to_numpy(ops.softmax(signals.run(model, tf.constant(images))[1][LOGITS]))
+    def __init__(self, model, images, classes, batch_size, wanted=frozenset()):
+        self.model, self.images = model, _checked_images(model, images)
+        self.batch_size = _checks.integer(batch_size, "batch_size", 1)
+        self._signals = Signals(model, {LOGITS, *wanted})
+        found = self.probabilities(self.images)
+        self.classes = _checked_classes(classes, found)
+        self.scores = found[np.arange(len(found)), self.classes]
+
+    def signals_of(self, x):
+        """Returns the signals of a batch by name."""
+        return self._signals.run(self.model, x)[1]
+
+    def probabilities(self, images):
+        """Returns the probabilities `(num_images, num_classes)` of an array of images."""
+        batches = (tf.constant(images[rows]) for rows in self._batches(len(images)))
+        return np.concatenate([ops.convert_to_numpy(ops.softmax(self.signals_of(x)[LOGITS])) for x in batches])
+
+    def tensors(self, rows):
+        """Returns the images of a slice and their classes."""
+        return tf.constant(self.images[rows]), tf.constant(self.classes[rows])
+
+    def explained(self, explain, method, class_names):
+        """Returns the `Explanation` by a function from a slice of images to values `(num_images, height, width)`."""
+        values = np.concatenate([np.asarray(explain(rows)) for rows in self._batches(len(self.images))])
+        names = agreed_names(class_names, self.model, None)
+        return Explanation(values, self.classes, self.scores, self.images, names, method)
+
+    def _batches(self, num):
+        return [slice(at, at + self.batch_size) for at in range(0, num, self.batch_size)]
 
 
 def _checked_images(model, images):

@@ -14,6 +14,12 @@ def checked_features(features, labels, *, name="features"):
     Raises:
         ValueError: For features that are not finite, labels that do not fit, or a single class.
     """
+    features = checked_rows(features, name=name)
+    return features, checked_classes(labels, len(features))
+
+
+def checked_rows(features, *, name="features"):
+    """Returns float64 features `(num_examples, dim)`; see `checked_features`."""
     features = np.asarray(features, "float64")
     if features.ndim < 2 or not len(features):
         raise ValueError(f"`{name}` must have a row an example. Received: shape {features.shape}.")
@@ -21,7 +27,7 @@ def checked_features(features, labels, *, name="features"):
     if not np.isfinite(features).all():
         bad = int((~np.isfinite(features).all(axis=1)).sum())
         raise ValueError(f"`{name}` must be finite. Received: {bad} of {len(features)} rows that are not.")
-    return features, checked_classes(labels, len(features))
+    return features
 
 
 def checked_classes(labels, num_examples, *, name="labels"):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tf_transfer import _checks
-from tf_transfer.analysis.labelled_features import checked_features
+from tf_transfer.analysis.labelled_features import checked_features, checked_rows
 
 _MOST_STEPS = 100
 
@@ -40,11 +40,13 @@ def log_me(features, labels, *, regression=False):
         You et al., 2021, https://arxiv.org/abs/2102.11005
     """
     if regression:
-        targets = np.asarray(labels, "float64")
-        features, _ = checked_features(features, np.arange(len(targets)))
+        features, targets = checked_rows(features), np.asarray(labels, "float64")
+        if len(targets.shape) not in (1, 2) or len(targets) != len(features) or not np.isfinite(targets).all():
+            raise ValueError(
+                f"`labels` must be finite numbers, a row for each of {len(features)} examples. Received: shape "
+                f"{targets.shape}, of which {int((~np.isfinite(targets)).sum())} values are not finite."
+            )
         targets = targets.reshape(len(features), -1)
-        if not np.isfinite(targets).all():
-            raise ValueError("`labels` must be finite numbers. Received: some that are not.")
     else:
         features, classes = checked_features(features, labels)
         targets = np.eye(classes.max() + 1)[classes]
@@ -64,10 +66,15 @@ def _evidence(shape, projected, sizes, length):
     num, dim = shape
     outside = max(length - projected @ projected, 0.0)
     alpha = beta = 1.0
-    for _ in range(_MOST_STEPS):
+
+    def fitted():
+        """Returns the part of each direction that is kept, the squared length of the weights, and the squared error."""
         kept = beta * sizes / (alpha + beta * sizes)
         weight = np.sum(kept**2 * projected**2 / np.maximum(sizes, 1e-300))
-        error = np.sum(((1 - kept) * projected) ** 2) + outside
+        return kept, weight, np.sum(((1 - kept) * projected) ** 2) + outside
+
+    for _ in range(_MOST_STEPS):
+        kept, weight, error = fitted()
         before, effective = (alpha, beta), kept.sum()
         # What is fitted without an error has no noise; so small a one stands for it.
         alpha = effective / max(weight, 1e-12)
@@ -75,9 +82,7 @@ def _evidence(shape, projected, sizes, length):
         if np.allclose(np.log([alpha, beta]), np.log(before), rtol=0, atol=1e-6):
             break
     precision = np.log(alpha + beta * sizes).sum() + (dim - len(sizes)) * np.log(alpha)
-    kept = beta * sizes / (alpha + beta * sizes)
-    weight = np.sum(kept**2 * projected**2 / np.maximum(sizes, 1e-300))
-    error = np.sum(((1 - kept) * projected) ** 2) + outside
+    _, weight, error = fitted()
     fit = dim * np.log(alpha) + num * np.log(beta / (2 * np.pi)) - beta * error - alpha * weight
     return 0.5 * (fit - precision) / num
 

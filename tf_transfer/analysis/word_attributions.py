@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from tf_transfer import _checks
+from tf_transfer.analysis.evaluation import agreed_names
 from tf_transfer.distillation.signals import LOGITS, Signals
 
 _WORDS = re.compile(r"\S+")
@@ -88,7 +89,7 @@ def word_attributions(model, texts, classes=None, *, class_names=None, max_words
     classes = before.argmax(axis=1) if classes is None else np.broadcast_to(np.asarray(classes), (len(texts),))
     if classes.min() < 0 or classes.max() >= before.shape[1]:
         raise ValueError(f"`classes` must be of 0..{before.shape[1] - 1}. Received: {sorted(set(classes.tolist()))}.")
-    names = class_names if class_names is not None else getattr(getattr(model, "builder", None), "class_names", None)
+    names = agreed_names(class_names, model, None)
     return [
         _of_text(text, int(kind), row, scores, names, max_words)
         for text, kind, row in zip(texts, classes, before, strict=True)
