@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from tf_transfer import _checks, schedules
+from tf_transfer import _checks
 from tf_transfer.adaptation.encoder_classifier import EncoderClassifier, check_pair
 from tf_transfer.backbones import reinitialize
 from tf_transfer.losses import ClassifierDiscrepancy
@@ -163,11 +163,10 @@ class MCD(AlternatingModel, EncoderClassifier):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        weight = self._given_weight
         return {
             **super().get_config(),
             "second_classifier": serialize(self.second_classifier),
-            "adaptation_weight": serialize(weight) if isinstance(weight, schedules.Schedule) else weight,
+            "adaptation_weight": serialize(self._given_weight),
             "generator_steps": self.generator_steps,
             "adaptation_rate": self.adaptation_rate,
             "seed": self.seed,

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tf_transfer import _checks, schedules
+from tf_transfer import _checks
 from tf_transfer.adaptation.adversarial import check_discriminator, domain_logits, told_apart
 from tf_transfer.adaptation.encoder_classifier import EncoderClassifier, check_pair
 from tf_transfer.adaptation.pixel_networks import RAW, pixel_discriminator, pixel_generator
@@ -181,12 +181,11 @@ class PixelDA(AlternatingModel, EncoderClassifier):
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
-        weight = self._given_weight
         return {
             **super().get_config(),
             "generator": serialize(self.generator),
             "discriminator": serialize(self.discriminator),
-            "adaptation_weight": serialize(weight) if isinstance(weight, schedules.Schedule) else weight,
+            "adaptation_weight": serialize(self._given_weight),
             "task_weight": self.task_weight,
             "content_weight": self.content_weight,
             "value_range": self.value_range,

@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tf_transfer import schedules
 from tf_transfer.adaptation.encoder_classifier import EncoderClassifier
 from tf_transfer.adaptation.unlabelled import Unlabelled, batch_size_of
 from tf_transfer.ops import entropy
@@ -85,10 +84,6 @@ class SHOT(Unlabelled, EncoderClassifier):
     def _adapted_variables(self):
         return self.encoder.trainable_variables
 
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def call(self, inputs, training=False):
         if training:
             settled = self.encoder(inputs, training=False)
@@ -135,9 +130,7 @@ class SHOT(Unlabelled, EncoderClassifier):
         return _directions(features), ops.softmax(self._twin()(features, training=False)[1])
 
     def get_config(self):
-        weight = self._given_weight
-        if isinstance(weight, schedules.Schedule):
-            weight = keras.saving.serialize_keras_object(weight)
+        weight = keras.saving.serialize_keras_object(self._given_weight)
         return {**super().get_config(), "pseudo_label_weight": weight}
 
 

@@ -85,10 +85,6 @@ class TENT(Unlabelled, WholeModel):
         super().compile(*args, **kwargs)
         self._online = None
 
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
     def call(self, inputs, training=False):
         adapting = normalizing_by_batch(self.model, self._momentum) if training else contextlib.nullcontext()
         with adapting:

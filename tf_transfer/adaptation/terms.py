@@ -110,10 +110,7 @@ class DomainTerm(keras.layers.Layer):
         )
 
     def get_config(self):
-        weight = self._given_weight
-        if isinstance(weight, schedules.Schedule):
-            weight = keras.saving.serialize_keras_object(weight)
-        return {**super().get_config(), "weight": weight}
+        return {**super().get_config(), "weight": keras.saving.serialize_keras_object(self._given_weight)}
 
     @classmethod
     def from_config(cls, config):

@@ -170,12 +170,20 @@ def _grouped(inputs, ratio):
 
 
 def _split(leaf, ratio):
-    return tf.reshape(leaf, [leaf.shape[0] // ratio, ratio, *_inner(leaf)])
+    return tf.reshape(leaf, [leaf.shape[0] // ratio, ratio, *inner_shape(leaf)])
 
 
-def _inner(leaf):
-    """Returns the shape of one example, where it is not known as a tensor."""
-    return [tf.shape(leaf)[at] if size is None else size for at, size in enumerate(leaf.shape)][1:]
+def inner_shape(leaf, axis=1):
+    """Returns the sizes of a tensor from an axis on, each as a scalar tensor where it is not known before it runs.
+
+    Args:
+        leaf: Tensor.
+        axis: Integer, the first axis that counts. Defaults to 1, those of one example.
+
+    Returns:
+        A list of integers and scalar tensors.
+    """
+    return [tf.shape(leaf)[at] if size is None else size for at, size in enumerate(leaf.shape)][axis:]
 
 
 def _with_views(dataset, weak, strong, seed):

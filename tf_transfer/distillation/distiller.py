@@ -4,7 +4,6 @@ import threading
 
 import keras
 
-from tf_transfer import schedules
 from tf_transfer.distillation.objective import DistillationObjective
 from tf_transfer.distillation.signals import inputs_for
 from tf_transfer.training import TransferModel
@@ -153,8 +152,7 @@ class Distiller(TransferModel):
         losses = given.pop("losses")
         if losses is not None:
             losses = [serialize(loss) for loss in (losses if isinstance(losses, list | tuple) else [losses])]
-        if isinstance(given["weight"], schedules.Schedule):
-            given["weight"] = serialize(given["weight"])
+        given["weight"] = serialize(given["weight"])
         models = {"student": serialize(self.student), "teacher": [serialize(teacher) for teacher in self.teachers]}
         return {"name": self.name, **models, "losses": losses, **given}
 

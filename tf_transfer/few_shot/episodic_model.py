@@ -31,11 +31,6 @@ class EpisodicModel(TransferModel):
         loss = default_loss() if loss is None else loss
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
 
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        # The file holds its state; Keras fills in what is there.
-        self.optimizer.build(self.trainable_variables)
-
     def evaluate_episodes(self, episodes, num_episodes=600, verbose=0):
         """Returns the `EpisodeEvaluation` of this model; see `tft.few_shot.evaluate_episodes`."""
         return evaluate_episodes(self, episodes, num_episodes, verbose=verbose)

@@ -72,9 +72,7 @@ class DomainLoss(keras.losses.Loss):
         return keras.tree.map_structure(lambda x: x if x is None else convert(x, dtype=self.dtype), batch)
 
     def get_config(self):
-        number = isinstance(self.weight, float)
-        weight = self.weight if number else keras.saving.serialize_keras_object(self.weight)
-        return {"weight": weight, "name": self.name, "dtype": self.dtype}
+        return {"weight": keras.saving.serialize_keras_object(self.weight), "name": self.name, "dtype": self.dtype}
 
     @classmethod
     def from_config(cls, config):

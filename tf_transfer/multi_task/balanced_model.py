@@ -79,11 +79,6 @@ class BalancedModel(WholeModel):
         weights = config.get("loss_weights") if loss_weights is None else loss_weights
         return config["loss"], weights, config.get("metrics") if metrics is None else metrics
 
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        # The file holds its state; Keras fills in what is there.
-        self.optimizer.build(self.trainable_variables)
-
     def balance(self, losses):
         """Returns the objective.
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from tf_transfer import _checks, schedules
-from tf_transfer.semi_supervised.semi_supervised_model import SemiSupervisedModel, as_config
+from tf_transfer.semi_supervised.semi_supervised_model import SemiSupervisedModel
 from tf_transfer.training import batch_norm_layers, with_logits
 
 
@@ -134,7 +134,8 @@ class MeanTeacher(SemiSupervisedModel):
         return self.teacher
 
     def get_config(self):
-        own = {"momentum": as_config(self._given_momentum), "teacher_statistics": self.teacher_statistics}
+        momentum = keras.saving.serialize_keras_object(self._given_momentum)
+        own = {"momentum": momentum, "teacher_statistics": self.teacher_statistics}
         return {**super().get_config(), **own}
 
 

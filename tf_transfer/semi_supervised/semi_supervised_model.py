@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tf_transfer import _checks, schedules
-from tf_transfer.data.labelled_pairs import VIEWS, is_labelled_pair
+from tf_transfer import _checks
+from tf_transfer.data.labelled_pairs import VIEWS, inner_shape, is_labelled_pair
 from tf_transfer.semi_supervised.passes import POLICIES, run_views
 from tf_transfer.training import with_logits
 from tf_transfer.training.batch_statistics import mixes_examples
@@ -119,14 +119,9 @@ class SemiSupervisedModel(WholeModel):
                 + (", strong='cutout')`." if self.needs_strong else ")`.")
             )
 
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        # The file holds its state; Keras fills in what is there.
-        self.optimizer.build(self.trainable_variables)
-
     def get_config(self):
-        own = {self.weight_name: as_config(self._given_weight), "batch_statistics": self.batch_statistics}
-        return {**super().get_config(), **own}
+        weight = keras.saving.serialize_keras_object(self._given_weight)
+        return {**super().get_config(), self.weight_name: weight, "batch_statistics": self.batch_statistics}
 
     @classmethod
     def from_config(cls, config):
@@ -135,17 +130,12 @@ class SemiSupervisedModel(WholeModel):
         return super().from_config({**config, **given})
 
 
-def as_config(value):
-    """Returns a number, or a schedule serialized, for a configuration."""
-    return keras.saving.serialize_keras_object(value) if isinstance(value, schedules.Schedule) else value
-
-
 def _flat_views(inputs):
     """Returns the views of a batch by name, each with its examples in one row."""
     rank = len(keras.tree.flatten(inputs["labelled"])[0].shape)
 
     def flat(leaf):
-        return tf.reshape(leaf, [_product(leaf), *_inner(leaf)])
+        return tf.reshape(leaf, [_product(leaf), *inner_shape(leaf, 2)])
 
     views = {}
     for name in (each for each in VIEWS if each in inputs):
@@ -164,7 +154,3 @@ def _flat_views(inputs):
 
 def _product(leaf):
     return leaf.shape[0] * leaf.shape[1] if None not in leaf.shape[:2] else -1
-
-
-def _inner(leaf):
-    return [tf.shape(leaf)[at] if size is None else size for at, size in enumerate(leaf.shape)][2:]

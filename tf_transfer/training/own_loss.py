@@ -1,7 +1,5 @@
 """Methods whose loss is their own: nothing that is compiled with them compares with labels."""
 
-import keras
-
 from tf_transfer.training.transfer_model import TransferModel
 
 _OF_LABELS = ("loss", "loss_weights", "metrics", "weighted_metrics")
@@ -30,8 +28,3 @@ class OwnLossModel(TransferModel):
                 f"Received: {sorted(given)}."
             )
         super().compile(optimizer, **{name: value for name, value in kwargs.items() if name not in _OF_LABELS})
-
-    def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        # The file holds its state; Keras fills in what is there.
-        self.optimizer.build(self.trainable_variables)

@@ -174,6 +174,15 @@ class TransferModel(MultiWorkerTraining, keras.Model):
             _refuse_endless(x, kwargs.get("steps_per_epoch"))
         return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
 
+    def compile_from_config(self, config):
+        if type(self).compile is keras.Model.compile:
+            super().compile_from_config(config)
+            return
+        # Keras compiles nothing where `compile` is a class's own.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        # The file holds its state; Keras fills in what is there.
+        self.optimizer.build(self.trainable_variables)
+
     def evaluate(self, *args, **kwargs):
         self._evaluating = True
         try:

@@ -130,14 +130,9 @@ class DistillationLoss(keras.losses.Loss):
 
     def get_config(self):
         own = {name: getattr(self, name) for name in ("teacher_layer", "student_layer", "dtype")}
-        return {**super().get_config(), "weight": as_config(self.weight), **own}
+        return {**super().get_config(), "weight": keras.saving.serialize_keras_object(self.weight), **own}
 
     @classmethod
     def from_config(cls, config):
         restore = keras.saving.deserialize_keras_object
         return cls(**{name: restore(value) if isinstance(value, dict) else value for name, value in config.items()})
-
-
-def as_config(value):
-    """Returns a number as it is, and a schedule as plain data."""
-    return value if isinstance(value, float) else keras.saving.serialize_keras_object(value)

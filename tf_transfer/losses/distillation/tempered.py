@@ -3,7 +3,7 @@
 import keras
 
 from tf_transfer import _checks, schedules
-from tf_transfer.losses.distillation.distillation_loss import DistillationLoss, as_config
+from tf_transfer.losses.distillation.distillation_loss import DistillationLoss
 
 
 class TemperedLoss(DistillationLoss):
@@ -27,7 +27,7 @@ class TemperedLoss(DistillationLoss):
         return keras.ops.convert_to_tensor(self.temperature, dtype=self.dtype)
 
     def get_config(self):
-        return {**super().get_config(), "temperature": as_config(self._given_temperature)}
+        return {**super().get_config(), "temperature": keras.saving.serialize_keras_object(self._given_temperature)}
 
 
 def above_zero(value, name):
