@@ -14,7 +14,7 @@ export TF_NUM_INTRAOP_THREADS ?= 1
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format doctest test-federated benchmarks docs notebooks clean
+.PHONY: help demo test test-all lint format doctest test-federated benchmarks docs site notebooks clean
 
 help:  ## list what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -50,14 +50,22 @@ benchmarks: $(READY)  ## run every benchmark on TF_TRANSFER_DATA (hours; stops a
 	  echo "$$script"; $(BIN)/python "$$script"; done
 	$(MAKE) docs
 
-docs: $(READY)  ## render the tables of docs/ from the results of the benchmarks
+docs: $(READY)  ## render the tables of docs/ from the results of the benchmarks, and the chooser from its rules
 	$(BIN)/python benchmarks/tables.py
+	$(BIN)/python docs/site/chooser.py
+
+site:  ## build the documentation into site/, tutorials executed, in an environment of its own
+	@test -x $(VENV)-docs/bin/python || $(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt \
+	  -e '.[docs,onnx,ot,serving,weighting]'
+	$(VENV)-docs/bin/python docs/site/assemble.py build/site/pages
+	$(VENV)-docs/bin/python -m sphinx -W --keep-going -b html -c docs/site -d build/site/doctrees build/site/pages site
 
 notebooks: $(READY)  ## make tutorials/*.ipynb from tutorials/*.py
 	$(BIN)/jupytext --to ipynb tutorials/*.py
 
-clean:  ## remove the environment and everything that was made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache demo_report.html tutorials/*.ipynb
+clean:  ## remove the environments and everything that was made
+	rm -rf $(VENV) $(VENV)-docs $(VENV)-federated build dist site *.egg-info .pytest_cache .ruff_cache demo_report.html tutorials/*.ipynb
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): setup.cfg constraints.txt

@@ -34,7 +34,8 @@ def test_constraints_are_exact_versions_and_cover_what_is_required(setup_cfg):
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
     names = {name.lower().replace("_", "-") for name in pinned}
-    needed = setup_cfg["options"]["install_requires"] + setup_cfg["options.extras_require"]["test"]
+    extras = setup_cfg["options.extras_require"]
+    needed = setup_cfg["options"]["install_requires"] + extras["test"] + extras["docs"]
     requirements = [line for line in needed.splitlines() if line and not line.startswith("#")]
     missing = {line.split(">")[0].split("<")[0].lower() for line in requirements} - names
     assert not missing, f"constraints.txt pins nothing for {sorted(missing)}"

@@ -105,8 +105,8 @@ class ClassFolder:
                 False.
 
         Returns:
-            A finite dataset of known cardinality: float32 x of shape (batch, *example_shape) and
-            int64 labels (batch,).
+            A finite dataset of known cardinality: float32 x of shape `(batch, *example_shape)` and
+            int64 labels `(batch,)`.
         """
         return example_batches(self, batch_size, shuffle, seed, drop_remainder)
 
