@@ -48,6 +48,7 @@ TABLES = {
         other_inputs.many_tasks,
         fine_tuning.few_labels,
         choosing.transferability,
+        choosing.calibration,
         few_shot.sinusoid,
         few_shot.omniglot,
         few_shot.few_shot_speed,

@@ -37,3 +37,19 @@ def _accuracies(rows, sets):
                  for each in sets)] for name in names
     ]  # fmt: skip
     return markdown(["accuracy, %", *sets], lines)
+
+
+def calibration(rows):
+    """Expected calibration errors and log losses before and after a temperature, and what chance alone would show."""
+    lines = []
+    for (name, way), group in by(rows, "set", "way").items():
+        sizes = [str(group[0][f"num_{part}"]) for part in ("train", "held_out", "test")]
+        errors = [percent(row[f"error_{when}"] for row in group) for when in ("before", "after", "by_chance")]
+        losses = [statistics.mean(row[f"log_loss_{when}"] for row in group) for when in ("before", "after")]
+        temperature = statistics.mean(row["temperature"] for row in group)
+        lines.append(
+            [f"{name}, {way}", " / ".join(sizes), percent(row["accuracy"] for row in group), *errors,
+             "{:.3f}, {:.3f}".format(*losses), f"{temperature:.2f}"]
+        )  # fmt: skip
+    header = ["model", "trained / calibrated / tested on", "accuracy", "error before", "after", "by chance"]
+    return markdown([*header, "log loss before, after", "temperature"], lines)
