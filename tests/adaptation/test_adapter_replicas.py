@@ -1,21 +1,15 @@
 """The adapter on two replicas, in a process of its own: equal to one where the objective is a mean over examples."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+import two_replicas
 
 SCRIPT = """
-    import keras, numpy as np, tensorflow as tf
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    import keras, numpy as np
+    from two_replicas import check_same_history, check_same_weights, strategies
+    single, mirrored = strategies()
     import tf_transfer as tft
     from domain_toys import arrays, networks
     x_source, y, x_target = arrays(32)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
     def dann(encoder, classifier):
         encoder.layers[0].kernel.regularizer = keras.regularizers.L2(0.01)
@@ -39,12 +33,9 @@ SCRIPT = """
 
     # The critic of WDGRL is asked between the domains, at random points: those of one device, each replica its part.
     for name, make in (("DANN", dann), ("WDGRL", wdgrl)):
-        (one, a), (two, b) = (train(make, s) for s in (tf.distribute.get_strategy(), mirrored))
-        for first, second in zip(one.weights, two.weights, strict=True):
-            np.testing.assert_allclose(first.numpy(), second.numpy(), rtol=1e-5, atol=1e-5, err_msg=first.path)
-        assert set(a) == set(b)
-        for entry in a:
-            np.testing.assert_allclose(a[entry], b[entry], rtol=1e-5, atol=1e-5, err_msg=entry)
+        (one, a), (two, b) = (train(make, s) for s in (single, mirrored))
+        check_same_weights(one, two, name=name)
+        check_same_history(a, b, name=name)
         print(name)
 
     # A distance of samples is one of each replica's half: close to, and not the same as, that of the whole batch.
@@ -57,9 +48,4 @@ SCRIPT = """
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one():
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True, env=environment, timeout=500
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == ["DANN", "WDGRL", "DAN"]
+    assert two_replicas.run(SCRIPT, __file__) == ["DANN", "WDGRL", "DAN"]

@@ -1,22 +1,15 @@
 """Methods for several sources, and PADA, on two replicas and in half precision, in a process of their own."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+import two_replicas
 
 SCRIPT = """
-    import keras, numpy as np, tensorflow as tf
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    import keras, numpy as np
+    from two_replicas import check_same_weights, strategies
+    one_device, mirrored = strategies()
     import tf_transfer as tft
     from domain_toys import arrays, networks
     x_source, y, x_target = arrays(32)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    one_device = tf.distribute.get_strategy()
     # Halves of a batch that are alike: a replica then finds what the whole batch would have.
     half = np.array([0, 8, 0, 8, 16, 24, 16, 24])
     x, y, x_target = x_source[half], y[half], np.tile(x_target[:4], (2, 1))
@@ -40,11 +33,10 @@ SCRIPT = """
         (one, a), (two, b) = (train(make, each, source) for each in (one_device, mirrored))
         assert set(a) == set(b), (set(a) ^ set(b))
         exact = name != "PADA"
-        for first, second in zip(one.weights, two.weights, strict=True):
-            if exact:
-                np.testing.assert_allclose(first.numpy(), second.numpy(), rtol=1e-4, atol=1e-5, err_msg=first.path)
-            assert np.isfinite(second.numpy()).all(), first.path
-        if not exact:
+        if exact:
+            check_same_weights(one, two, 1e-4, name)
+        else:
+            assert all(np.isfinite(each).all() for each in two.get_weights())
             np.testing.assert_allclose(one.class_weights.numpy(), two.class_weights.numpy(), atol=0.02)
             assert np.abs(two.class_weights.numpy() - 1 / 3).max() > 1e-3
         print(name)
@@ -58,9 +50,4 @@ SCRIPT = """
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one_and_half_precision_trains():
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True, env=environment, timeout=500
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == ["MDAN", "M3SDA", "PADA"] * 2
+    assert two_replicas.run(SCRIPT, __file__) == ["MDAN", "M3SDA", "PADA"] * 2

@@ -1,22 +1,16 @@
 """Methods without source data on two replicas, in a process of their own."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+import two_replicas
 
 SCRIPT = """
     import keras, numpy as np, tensorflow as tf
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    from two_replicas import check_same_history, check_same_weights, strategies
+    single, mirrored = strategies()
     import tf_transfer as tft
     from domain_toys import arrays, networks
     _, y, x = arrays()
     stream = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
     def train(make, strategy):
         with strategy.scope():
@@ -29,7 +23,7 @@ SCRIPT = """
     def adabn():
         encoder, classifier = networks(batch_norm=True)
         return tft.AdaBN(keras.Sequential([encoder, classifier]))
-    (two, _), (one, _) = (train(adabn, s) for s in (mirrored, tf.distribute.get_strategy()))
+    (two, _), (one, _) = (train(adabn, s) for s in (mirrored, single))
     hidden = np.tanh(x @ one.model.layers[0].layers[0].kernel.numpy() + one.model.layers[0].layers[0].bias.numpy())
     for method in (two, one):
         norm = method.model.layers[0].get_layer("norm")
@@ -57,25 +51,13 @@ SCRIPT = """
     order = np.concatenate([np.arange(8)[::2], np.arange(8)[1::2]])
     twins = twins.reshape(3, 8, 4)[:, order].reshape(24, 4)
     stream = tf.data.Dataset.from_tensor_slices((twins, y)).batch(8)
-    (two, a), (one, b) = (train(lambda: tft.SHOT(*networks()), s) for s in (mirrored, tf.distribute.get_strategy()))
-    for v, w in zip(two.encoder.get_weights(), one.encoder.get_weights(), strict=True):
-        np.testing.assert_allclose(v, w, atol=1e-5)
-    for name in a:
-        np.testing.assert_allclose(a[name], b[name], atol=1e-5, err_msg=name)
+    (two, a), (one, b) = (train(lambda: tft.SHOT(*networks()), s) for s in (mirrored, single))
+    check_same_weights(one.encoder, two.encoder)
+    check_same_history(a, b)
     print("SHOT")
 """
 
 
 @pytest.mark.slow
 def test_two_replicas():
-    tests = str(Path(__file__).parents[1])
-    path = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": path},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == ["AdaBN", "TENT", "SHOT"]
+    assert two_replicas.run(SCRIPT, __file__) == ["AdaBN", "TENT", "SHOT"]

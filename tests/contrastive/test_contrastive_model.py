@@ -5,12 +5,12 @@ import json
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import two_replicas
 
 import tf_transfer as tft
 from tf_transfer.contrastive import recall_at_k, retrieval_recall, zero_shot
@@ -262,13 +262,11 @@ def test_what_can_not_be_is_said():
 
 
 REPLICAS = """
-    import keras, numpy as np, sys, tensorflow as tf
-    sys.path[:0] = {paths!r}
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    import numpy as np
+    from two_replicas import check_same_history, check_same_weights, strategies
+    strategies = strategies()
     from test_contrastive_model import PAIRS, compiled
     import tf_transfer as tft
-    strategies = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), tf.distribute.get_strategy()
     for loss in (tft.losses.InfoNCE(0.3), tft.losses.SigmoidContrastive(0.3, bias=-2.0)):
         for groups in (None, np.arange(12) % 5):
             results = []
@@ -276,18 +274,14 @@ REPLICAS = """
                 with strategy.scope():
                     model = compiled(loss, l2=0.1)
                 history = model.fit(PAIRS, groups, batch_size=6, epochs=3, verbose=0, shuffle=False).history
-                results.append((history, model.get_weights()))
-            (one, weights), (other, others) = results
-            for entry in other:
-                np.testing.assert_allclose(one[entry], other[entry], rtol=1e-4, atol=1e-6, err_msg=entry)
-            for a, b in zip(weights, others):
-                np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
-    print("equal")
+                results.append((history, model))
+            (a, one), (b, two) = results
+            check_same_history(a, b, 1e-4)
+            check_same_weights(one, two, 1e-4)
+            print("equal")
 """
 
 
 @pytest.mark.slow
 def test_on_two_replicas_each_example_is_compared_with_those_of_both():
-    code = textwrap.dedent(REPLICAS.format(paths=[str(Path(__file__).parent)]))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
-    assert done.stdout.strip().endswith("equal"), done.stdout + done.stderr[-3000:]
+    assert two_replicas.run(REPLICAS, __file__) == ["equal"] * 4

@@ -1,21 +1,15 @@
 """Two replicas learn from episodes as one, and so does a network in mixed precision nearly, in a process of its own."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+import two_replicas
 
 SCRIPT = """
-    import keras, numpy as np, tensorflow as tf
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    import keras, numpy as np
+    from two_replicas import check_same_history, check_same_weights, strategies
+    single, mirrored = strategies()
     import tf_transfer as tft
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(48, 5)).astype("float32"), np.arange(48) // 6
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     room = tft.few_shot
     options = {"inner_batch_size": 3, "seed": 0}
     methods = {
@@ -36,20 +30,11 @@ SCRIPT = """
         stream = tft.data.episodes(x, y, 3, 3, 2, num_episodes=16, batch_size=4, fixed=True, seed=0)
         return model, model.fit(stream, epochs=2, verbose=0).history
 
-    def compare(name, one, two, a, b, tolerance):
-        for first, second in zip(one.weights, two.weights, strict=True):
-            for copy in mirrored.experimental_local_results(second.value):
-                np.testing.assert_allclose(
-                    first.numpy(), copy, rtol=tolerance, atol=tolerance, err_msg=name + first.path)
-        assert set(a) == set(b)
-        for entry in a:
-            np.testing.assert_allclose(a[entry], b[entry], rtol=tolerance, atol=tolerance, err_msg=name + entry)
-
     for name, make in methods.items():
-        single = tf.distribute.get_strategy()
-        (one, a), (two, b) = (train(make, strategy) for strategy in (single, mirrored))
-        compare(name, one, two, a, b, 1e-4)
-        compare(name, one, *(lambda made: (made[0], a, made[1]))(train(make, single, 4)), 1e-4)
+        one, a = train(make, single)
+        for two, b in (train(make, mirrored), train(make, single, 4)):
+            check_same_weights(one, two, 1e-4, name)
+            check_same_history(a, b, 1e-4, name)
         assert abs(train(make, single, dtype="mixed_bfloat16")[1]["loss"][-1] / a["loss"][-1] - 1) < 0.1
         print(name)
 """
@@ -57,9 +42,5 @@ SCRIPT = """
 
 @pytest.mark.slow
 def test_two_replicas_several_steps_and_mixed_precision_train_as_one_step_of_one():
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True, env=environment, timeout=500
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines() == ["PrototypicalNetwork", "MAML", "Reptile", "Reptile, SGD"]
+    printed = two_replicas.run(SCRIPT, __file__)
+    assert printed == ["PrototypicalNetwork", "MAML", "Reptile", "Reptile, SGD"]

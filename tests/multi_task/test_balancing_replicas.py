@@ -1,17 +1,12 @@
 """Two replicas, whose halves of a batch have unequal numbers of labels, learn what one device does."""
 
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+import two_replicas
 
 REPLICAS = """
-    import keras, numpy as np, sys, tensorflow as tf
-    sys.path[:0] = {paths!r}
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    import keras, numpy as np
+    from two_replicas import check_same_history, check_same_weights, strategies
+    strategies = strategies()
     from task_toys import MISSING, X, losses, network
     import tf_transfer as tft
 
@@ -33,26 +28,21 @@ REPLICAS = """
         pc_grad=lambda: balanced(tft.PCGrad, seed=4),
     )
     weights = dict.fromkeys(MISSING, np.linspace(0.5, 2.0, 16))
-    # One for all: a second one would count its collective operations from the same number.
-    strategies = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), tf.distribute.get_strategy()
     for name, make in makers.items():
         results = []
         for strategy in strategies:
             with strategy.scope():
                 model = make()
             options = dict(batch_size=8, epochs=3, sample_weight=weights, verbose=0, shuffle=False)
-            results.append((model.fit(X, MISSING, **options).history, model.get_weights()))
-        (one, weights_of_one), (other, weights_of_other) = results
-        for entry in other:
-            np.testing.assert_allclose(one[entry], other[entry], rtol=1e-4, atol=1e-6, err_msg=name + " " + entry)
-        for a, b in zip(weights_of_one, weights_of_other):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=name)
-        print(name, "equal")
+            results.append((model.fit(X, MISSING, **options).history, model))
+        (a, one), (b, two) = results
+        check_same_history(a, b, 1e-4, name)
+        check_same_weights(one, two, 1e-4, name)
+        print(name)
 """
 
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one():
-    code = textwrap.dedent(REPLICAS.format(paths=[str(Path(__file__).parent)]))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600)
-    assert done.stdout.split()[-2:] == ["pc_grad", "equal"], done.stdout + done.stderr[-3000:]
+    printed = two_replicas.run(REPLICAS, __file__)
+    assert printed == ["plain", "uncertainty", "averaging", "grad_norm", "pc_grad"]

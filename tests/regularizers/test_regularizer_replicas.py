@@ -1,17 +1,12 @@
 """Regularizers on two replicas, in a process of their own."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+import two_replicas
 
 SCRIPT = """
     import keras, numpy as np, tensorflow as tf
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    from two_replicas import check_same_history, strategies
+    strategies = strategies()
     import tf_transfer as tft
     from regularizer_toys import X, Y, arrays, classifier, moved, source_classifier
     stream = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
@@ -27,9 +22,8 @@ SCRIPT = """
         assert not any("call" in vars(layer) for layer in model._flatten_layers())
         return history, [*model.weights, *callback.trainable_variables()]
 
-    one, two = train(tf.distribute.get_strategy()), train(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-    for name, values in one[0].items():
-        np.testing.assert_allclose(two[0][name], values, rtol=1e-4, err_msg=name)
+    one, two = (train(strategy) for strategy in strategies)
+    check_same_history(one[0], two[0], 1e-4)
     assert len(one[1]) == 8
     for a, b in zip(one[1], two[1]):
         np.testing.assert_allclose(np.asarray(b), np.asarray(a), atol=1e-5, err_msg=a.path)
@@ -39,12 +33,4 @@ SCRIPT = """
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one_device():
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["equal"]
+    assert two_replicas.run(SCRIPT, __file__) == ["equal"]

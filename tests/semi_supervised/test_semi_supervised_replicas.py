@@ -1,21 +1,15 @@
 """Two replicas train as one, in a process of its own."""
 
-import os
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
+import two_replicas
 
 SCRIPT = """
-    import keras, numpy as np, tensorflow as tf
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+    import keras, numpy as np
+    from two_replicas import check_same_history, check_same_weights, strategies
+    single, mirrored = strategies()
     import tf_transfer as tft
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(48, 5)).astype("float32"), rng.integers(0, 3, 12)
-    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     room = tft.semi_supervised
     methods = {
         "PseudoLabel": lambda model: room.PseudoLabel(model),
@@ -39,13 +33,9 @@ SCRIPT = """
         return model, model.fit(batches, epochs=3, **options).history
 
     for name, make in methods.items():
-        (one, a), (two, b) = (train(make, s) for s in (tf.distribute.get_strategy(), mirrored))
-        for first, second in zip(one.weights, two.weights, strict=True):
-            for copy in mirrored.experimental_local_results(second.value):
-                np.testing.assert_allclose(first.numpy(), copy, rtol=1e-5, atol=1e-5, err_msg=name + first.path)
-        assert set(a) == set(b)
-        for entry in a:
-            np.testing.assert_allclose(a[entry], b[entry], rtol=1e-5, atol=1e-5, err_msg=name + entry)
+        (one, a), (two, b) = (train(make, s) for s in (single, mirrored))
+        check_same_weights(one, two, name=name)
+        check_same_history(a, b, name=name)
         print(name)
 
     # Each replica has batch statistics of its own; what is dealt out is its part of a batch.
@@ -62,9 +52,5 @@ SCRIPT = """
 
 @pytest.mark.slow
 def test_two_replicas_train_as_one():
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "2"}
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT)], capture_output=True, text=True, env=environment, timeout=500
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == ["PseudoLabel", "FixMatch", "FlexMatch", "MeanTeacher", "interleaved"]
+    printed = two_replicas.run(SCRIPT, __file__)
+    assert printed == ["PseudoLabel", "FixMatch", "FlexMatch", "MeanTeacher", "interleaved"]
