@@ -4,28 +4,32 @@ import statistics
 
 from rendered.parts import by, markdown, percent
 
-_SCORES = ("h_score", "log_me", "nleep", "trans_rate")
+# Several together are the mean of the places, as `tft.rank_backbones` has it.
+_SCORES = (
+    ("h_score",), ("log_me",), ("nleep",), ("trans_rate",), ("h_score", "log_me"), ("h_score", "log_me", "nleep"),
+)  # fmt: skip
 
 
 def transferability(rows):
     """Weighted tau of each score with the accuracy after fine-tuning, and these accuracies in %; means of the seeds."""
-    from scipy.stats import weightedtau
+    from scipy.stats import rankdata, weightedtau
 
     sets = list(dict.fromkeys(row["set"] for row in rows))
     num = len({row["encoder"] for row in rows})
     lines = []
-    for score in _SCORES:
+    for scores in _SCORES:
         cells, means = [], []
         for name in sets:
             taus = []
             for group in by([row for row in rows if row["set"] == name], "seed").values():
                 if len(group) == num:
-                    tau = weightedtau([row[score] for row in group], [row["accuracy"] for row in group])
+                    places = sum(rankdata([row[score] for row in group]) for score in scores)
+                    tau = weightedtau(places, [row["accuracy"] for row in group])
                     taus.append(float(tau.statistic))
             spread = f" ({min(taus):.2f} to {max(taus):.2f})" if len(taus) > 1 else ""
             cells.append(f"{statistics.mean(taus):.2f}{spread}" if taus else "")
             means += [statistics.mean(taus)] if taus else []
-        lines.append([score, *cells, f"{statistics.mean(means):.2f}"])
+        lines.append([" and ".join(scores), *cells, f"{statistics.mean(means):.2f}"])
     return markdown(["weighted tau", *sets, "mean"], lines) + "\n\n" + _accuracies(rows, sets)
 
 
