@@ -1,5 +1,7 @@
 """Turns our docstrings, which quote code as Markdown does, into what Sphinx reads."""
 
+import dataclasses
+import inspect
 import re
 
 import public_names
@@ -12,12 +14,29 @@ def setup(app):
     # Before napoleon, which makes the sections.
     app.connect("autodoc-process-docstring", convert, priority=400)
     app.connect("autodoc-process-docstring", join_types, priority=600)
+    app.connect("autodoc-process-signature", signature_of_class)
     app.connect("autodoc-process-bases", public_bases)
     return {"parallel_read_safe": True}
 
 
 def convert(app, what, name, thing, options, lines):
     lines[:] = as_restructured_text("\n".join(lines)).split("\n")
+    short = f"tft.{name.rpartition('.')[2]}"
+    if name.count(".") == 2 and short.removeprefix("tft.") in public_names.at_the_top():
+        lines[:0] = [f"Also ``{short}``.", ""]
+
+
+def signature_of_class(app, what, name, thing, options, signature, returned):
+    """Returns the signature of `__init__`: Keras' classes have a `__new__` that takes anything."""
+    made = inspect.getattr_static(thing, "__init__", None)
+    if what != "class" or not inspect.isfunction(made) or dataclasses.is_dataclass(thing):
+        return None
+    from sphinx.ext.autodoc.preserve_defaults import update_defvalue
+    from sphinx.util.inspect import stringify_signature
+
+    update_defvalue(app, made, True)
+    found = inspect.signature(made)
+    return stringify_signature(found.replace(parameters=list(found.parameters.values())[1:])), None
 
 
 def join_types(app, what, name, thing, options, lines):

@@ -8,6 +8,8 @@ from sphinx import addnodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
 CALL = re.compile(r"\((\.\.\.)?\)$")
+# Where a name without `tft` is that of another library.
+OF_OTHERS = ("docs/coming_from",)
 
 
 class LinkedNames(SphinxPostTransform):
@@ -16,8 +18,11 @@ class LinkedNames(SphinxPostTransform):
 
     def run(self, **kwargs):
         for literal in list(self.document.findall(nodes.literal)):
-            full = spellings().get(CALL.sub("", literal.astext()))
+            text = literal.astext()
+            full = spellings().get(CALL.sub("", text))
             if full is None or _is_linked(literal):
+                continue
+            if self.env.docname in OF_OTHERS and not text.startswith("tft."):
                 continue
             link = addnodes.pending_xref(
                 "", refdomain="py", reftype="obj", reftarget=full, refdoc=self.env.docname, refexplicit=True

@@ -20,13 +20,12 @@ def page(room):
     parts += [".. list-table::", "   :widths: auto", "   :class: names", ""]
     for name, thing in things.items():
         parts += [f"   * - :py:obj:`{name} <{title}.{name}>`", f"     - {first_sentence(thing)}"]
-    top = public_names.at_the_top()
     for name, thing in things.items():
-        parts += ["", *entry(f"{title}.{name}", thing, name in top)]
+        parts += ["", *entry(f"{title}.{name}", thing)]
     return "\n".join(parts) + "\n"
 
 
-def entry(full_name, thing, also_at_the_top):
+def entry(full_name, thing):
     """Returns the lines that ask autodoc for one name."""
     if not callable(thing):
         return [f".. py:data:: {full_name.rpartition('.')[2]}", "", f"   {first_paragraph_of_data(thing)}"]
@@ -37,9 +36,6 @@ def entry(full_name, thing, also_at_the_top):
     if kind == "class":
         lines += ["   :show-inheritance:"]
         lines += [f"   :members: {', '.join(found)}"] if (found := members(thing)) else []
-    if also_at_the_top:
-        short = f"tft.{thing.__name__}"
-        lines += ["", f"   *Also* ``{short}``."]
     return lines
 
 
