@@ -88,6 +88,8 @@ _HOME = {
     "save_model": "layers",
     "export": "serving",
     "rank_backbones": "analysis",
+    "recommend": "choosing",
+    "auto": "choosing",
     "report": "reporting",
 }
 _ROOMS = [
@@ -95,6 +97,7 @@ _ROOMS = [
     "backbones",
     "builders",
     "caching",
+    "choosing",
     "data",
     "distribution",
     "federated",
