@@ -313,6 +313,7 @@ ROOMS = {
     "federated": ["FedAdam", "FedAvg", "FedProx", "flower_client", "flower_strategy"],
     "few_shot": ["EpisodeEvaluation", "MAML", "PrototypicalNetwork", "Reptile", "evaluate_episodes"],
     "fine_tuning": [
+        "BiTHyperRule",
         "FineTuningHistory",
         "GradualUnfreezing",
         "LearningRateSearch",
@@ -322,6 +323,7 @@ ROOMS = {
         "fine_tune",
         "head_rate_optimizer",
         "layer_decay_optimizer",
+        "step_decay",
         "two_stage",
         "warmup_cosine",
     ],

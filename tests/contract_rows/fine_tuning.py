@@ -67,6 +67,17 @@ def _(warmup_cosine):
     assert np.isclose(float(schedule(10)), 0.0)
 
 
+@row("fine_tuning.step_decay")
+def _(step_decay):
+    assert np.isclose(float(step_decay(0.5, num_steps=4, factor=0.5, at=(0.5,))(3)), 0.25)
+
+
+@row("fine_tuning.BiTHyperRule")
+def _(bit_hyper_rule):
+    check_refuses(lambda: bit_hyper_rule.of(0, (32, 32)), "`num_examples`")
+    check_refuses(lambda: bit_hyper_rule.of(10, (0, 32)), "`image_size`")
+
+
 @row("fine_tuning.layer_decay_optimizer")
 def _(layer_decay_optimizer):
     model = tft.ImageClassifier(num_classes=3, backbone=backbone_file(), weights=None, trainable=True).build()

@@ -77,7 +77,7 @@ def auto(
         seed: Integer. Defaults to 0.
         resume: Path of a folder that keeps the scores: the same call goes on from there when it was stopped, with the
             time that was left, and the folder goes at the end. Defaults to None.
-        verbose: 0 or 1, whether to show what is tried and the table. Defaults to 1.
+        verbose: 0, 1 (what is tried is shown, and the table at the end) or 2 (without the table). Defaults to 1.
         **fields: Further fields of `tft.ImageClassifier`, such as `augmentation="no_flip"`.
 
     Returns:
@@ -102,6 +102,7 @@ def auto(
         scores that something was chosen by, https://jmlr.org/papers/v11/cawley10a.html
     """
     start = time.perf_counter()
+    _checks.one_of(verbose, "verbose", [0, 1, 2])
     minutes, budget = _checks.positive(minutes, "minutes"), Budget.of(budget)
     for name, value, least in (("num_folds", num_folds, 2), ("batch_size", batch_size, 1), ("seed", seed, 0)):
         _checks.integer(value, name, least)
@@ -113,7 +114,7 @@ def auto(
     say = _sayer(verbose, start)
     with tempfile.TemporaryDirectory() as folder:
         cache = FeatureCache.of(cache) or FeatureCache(folder)
-        options = {"batch_size": batch_size, "cache": cache, "seed": seed, "verbose": verbose}
+        options = {"batch_size": batch_size, "cache": cache, "seed": seed, "verbose": int(verbose == 1)}
         known, ranking = _known(examples, backbones, builders, budget, weights, image_size, fields, options)
         candidates = [
             make_candidate(method, builder, name, len(examples.labels), batch_size)
@@ -155,7 +156,7 @@ def auto(
         class_names=examples.class_names,
         ranking=ranking,
     )
-    if verbose:
+    if verbose == 1:
         from rich import print as rich_print
 
         rich_print(result.table())

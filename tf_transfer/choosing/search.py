@@ -20,7 +20,7 @@ from tf_transfer.data import as_dataset, folds
 SHORT = 1 / 3
 # A guess is only a guess until something was measured.
 _CAUTION = 1.5
-# Of what is left, for short trainings: some of the time has to remain for the long ones.
+# Of what is left, for short trainings at first.
 _SHARE_OF_SHORT = 0.5
 _MOST_REPEATS = 5
 LOWER_IS_BETTER = ("log_loss",)
@@ -82,9 +82,12 @@ class Search:
         frozen = [each for each in self.candidates if each.is_frozen]
         self._rung("frozen", frozen, self._seconds)
         tuned = [each for each in self.candidates if not each.is_frozen and each.backbone in self._best_backbones()]
-        until = self.spent + _SHARE_OF_SHORT * (self._seconds - self.spent)
-        self._rung("short", [each.shortened(SHORT) for each in self._in_order(tuned)], until)
-        self._rung("long", self._to_go_on_with(tuned), self._seconds)
+        # Some of the time is kept for long trainings; what of it they don't need is there for those left out.
+        for share in (_SHARE_OF_SHORT, 1.0):
+            tried = {trial.name for trial in self.trials.values()}
+            left_out = [each.shortened(SHORT) for each in self._in_order(tuned) if each.name not in tried]
+            self._rung("short", left_out, self.spent + share * (self._seconds - self.spent))
+            self._rung("long", self._to_go_on_with(tuned), self._seconds)
         for repeat in range(1, _MOST_REPEATS):
             finalists = self.ranked()[:2]
             if len(finalists) < 2 or not self._again(finalists, repeat):
@@ -239,9 +242,9 @@ class Search:
         return sorted(candidates, key=lambda each: found.index(each.backbone) if each.backbone in found else 0)
 
     def _to_go_on_with(self, tuned):
-        """Returns the better half of the candidates that trained short, whole, the best first."""
-        order = [trial.name for trial in self.ranked() if trial.rung == "short"]
-        kept = order[: math.ceil(len(order) / 2)]
+        """Returns those of the better half of the trained candidates that trained short, whole, the best first."""
+        order = [trial for trial in self.ranked() if trial.rung in ("short", "long")]
+        kept = [trial.name for trial in order[: math.ceil(len(order) / 2)] if trial.rung == "short"]
         return [each for name in kept for each in tuned if each.name == name]
 
     def _guess(self, candidate, share=1.0):

@@ -13,6 +13,7 @@ from tf_transfer.builders.taken import taken
 from tf_transfer.data import ClassFolder, LabelledText, as_dataset, hold_out, match_labels
 from tf_transfer.fine_tuning.gradual_unfreezing import GradualUnfreezing
 from tf_transfer.fine_tuning.phases import Phases, Plan
+from tf_transfer.fine_tuning.rates import SCHEDULES
 from tf_transfer.fine_tuning.recompiling import base_optimizer, compile_with, optimizer_like
 from tf_transfer.fine_tuning.resuming import state_of
 from tf_transfer.fine_tuning.unfreezing import default_rate, unfreeze_backbone, what_to_unfreeze
@@ -32,6 +33,7 @@ def fine_tune(
     fine_tuning_rate=None,
     layer_decay=None,
     head_factor=None,
+    schedule="cosine",
     batch_norm="frozen",
     regularizer=None,
     features_cache=True,
@@ -74,6 +76,8 @@ def fine_tune(
         layer_decay: Float in (0, 1], factor on the rate from each block to the one below, or None for one rate.
         head_factor: Float of at least 1, factor on the rate of the head in the second phase, for a head that is new
             there, or None for the rate of the backbone. Not together with `layer_decay`. Defaults to None.
+        schedule: "cosine" (the rate of a phase warms up and falls along a cosine) or "steps" (it falls to a tenth after
+            30, 60 and 90 % of the phase, as in `tft.fine_tuning.BiTHyperRule`). Defaults to "cosine".
         batch_norm: "frozen" or "trainable", as in `tft.set_trainable`. Defaults to "frozen".
         regularizer: What holds the backbone near its source in the second phase: a regularizer such as `tft.L2SP()`,
             its name or dict, or a sequence of those. The source is the backbone as it was, unless it has another.
@@ -119,6 +123,7 @@ def fine_tune(
     _check_model(model)
     _check_arguments(freeze_epochs, epochs, learning_rate, layer_decay, validation_split, callbacks)
     _check_head_factor(head_factor, layer_decay, epochs)
+    _checks.one_of(schedule, "schedule", list(SCHEDULES))
     unfreeze = what_to_unfreeze(model, unfreeze, batch_norm)
     if epochs:
         # A wrong name has to be said before the first phase has run.
@@ -137,6 +142,7 @@ def fine_tune(
         batch_norm,
         features_cache,
         head_factor=head_factor,
+        schedule=schedule,
     )
     kind = base_optimizer(model)
 
@@ -180,6 +186,7 @@ def fine_tune(
 def _state_of(resume, model, plan, seed, batch_size, steps_per_epoch, verbose):
     """Returns a context with the `RunState` of this run, or of the one that it is a part of."""
     names = ["freeze_epochs", "epochs", "learning_rate", "fine_tuning_rate", "layer_decay", "head_factor", "batch_norm"]
+    names += ["schedule"]
     settings = {name: getattr(plan, name) for name in names}
     settings |= {"seed": seed, "batch_size": batch_size, "steps_per_epoch": steps_per_epoch}
     settings["unfreeze"] = str(plan.unfreeze)

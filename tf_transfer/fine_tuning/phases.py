@@ -12,7 +12,7 @@ from tf_transfer.caching import FeatureCache, RandomStreamError
 from tf_transfer.data import as_dataset, balanced_class_weight
 from tf_transfer.fine_tuning.history import FineTuningHistory, Phase
 from tf_transfer.fine_tuning.on_whole_model import OnWholeModel
-from tf_transfer.fine_tuning.rates import head_rate_optimizer, layer_decay_optimizer, warmup_cosine
+from tf_transfer.fine_tuning.rates import SCHEDULES, head_rate_optimizer, layer_decay_optimizer
 from tf_transfer.fine_tuning.recompiling import compile_like, compile_with, optimizer_like
 from tf_transfer.fine_tuning.unfreezing import unfreeze_backbone
 from tf_transfer.parameter_efficient.method import ParameterEfficient
@@ -38,6 +38,7 @@ class Plan:
     features_cache: object
     head_factor: float | None = None
     stop_after: int | None = None
+    schedule: str = "cosine"
 
 
 @dataclasses.dataclass
@@ -112,11 +113,12 @@ class Phases:
         num_epochs, rate = plan.freeze_epochs, plan.learning_rate
         cached = self._cached(plan.features_cache)
         if cached is None:
-            self._fit("head", self.model, self._augmented(), self.validation, num_epochs, rate)
+            options = {"schedule": plan.schedule}
+            self._fit("head", self.model, self._augmented(), self.validation, num_epochs, rate, **options)
             return
         head, train, validation = cached
         compile_like(head, self.model)
-        self._fit("head", head, train, validation, num_epochs, rate, cached=True)
+        self._fit("head", head, train, validation, num_epochs, rate, cached=True, schedule=plan.schedule)
 
     def _train_unfrozen(self, plan):
         self._fit(
@@ -130,6 +132,7 @@ class Phases:
             head_factor=plan.head_factor,
             stop_after=plan.stop_after,
             further=self._regularization(),
+            schedule=plan.schedule,
         )
 
     def _regularization(self):
@@ -179,10 +182,13 @@ class Phases:
         head_factor=None,
         stop_after=None,
         further=(),
+        schedule="cosine",
     ):
         steps = None if cached else self.steps
-        schedule = self._schedules(steps or _num_batches(train), num_epochs)
-        optimizer = self._optimizer(schedule, learning_rate, decay, head_factor)
+        num_steps = (steps or _num_batches(train)) * num_epochs
+        optimizer = self._optimizer(
+            lambda rate: SCHEDULES[schedule](rate, num_steps), learning_rate, decay, head_factor
+        )
         compile_with(model, optimizer)
         self._announce(name, stop_after or num_epochs, learning_rate, cached)
         best = self._best_weights(model, validation)
@@ -234,9 +240,6 @@ class Phases:
         # The end of the phase before is the bar: what does not improve on it is not kept.
         scores = model.evaluate(validation, return_dict=True, verbose=0) if self.history.phases else {}
         return BestWeights(self.monitor, baseline=scores.get(self.monitor.removeprefix("val_")))
-
-    def _schedules(self, num_batches, num_epochs):
-        return lambda rate: warmup_cosine(rate, num_batches * num_epochs)
 
     def _balanced(self):
         labels = [keras.ops.convert_to_numpy(batch[1]) for batch in self.train.take(self.steps or -1)]

@@ -1,4 +1,4 @@
-"""Learning rates of fine-tuning: warm-up and cosine decay, and lower rates for earlier layers."""
+"""Learning rates of fine-tuning: how they move over the steps, and lower rates for earlier layers."""
 
 import re
 
@@ -34,6 +34,37 @@ def warmup_cosine(learning_rate, num_steps, warmup=0.1):
         warmup_target=learning_rate if num_warmup else None,
         warmup_steps=num_warmup,
     )
+
+
+def step_decay(learning_rate, num_steps, factor=0.1, at=(0.3, 0.6, 0.9)):
+    """Returns a schedule that stays at `learning_rate` and falls by a factor at some parts of the training.
+
+    Args:
+        learning_rate: Float, the first rate.
+        num_steps: Integer, number of steps of the whole training.
+        factor: Float in (0, 1], by which the rate is multiplied each time. Defaults to 0.1.
+        at: Sequence of floats in (0, 1), the parts of the steps after which it falls. Defaults to (0.3, 0.6, 0.9).
+
+    Returns:
+        A `keras.optimizers.schedules.PiecewiseConstantDecay`.
+
+    Reference:
+        Kolesnikov et al., 2020, https://arxiv.org/abs/1912.11370
+
+    Example:
+
+    >>> schedule = tft.fine_tuning.step_decay(0.5, num_steps=10)
+    >>> [round(float(schedule(step)), 4) for step in (0, 2, 3, 5, 6, 9)]
+    [0.5, 0.5, 0.05, 0.05, 0.005, 0.0005]
+    """
+    # Keras changes the value after the step that it is told.
+    ends = [int(part * num_steps) - 1 for part in at]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(
+        ends, [learning_rate * factor**i for i in range(len(at) + 1)]
+    )
+
+
+SCHEDULES = {"cosine": warmup_cosine, "steps": step_decay}
 
 
 def layer_decay_optimizer(model, make_optimizer, learning_rate, decay):

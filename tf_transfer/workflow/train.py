@@ -106,14 +106,14 @@ def _run(record, run_on, builder, training, validation, *, state, callbacks, ver
     config = record.config
     class_weight = weights_by_index(config, training.class_names)
     with run_on.scope():
-        model = builder.build()
+        model = config.prepared(builder.build())
     if verbose:
         print(describe(builder, training, validation))
     history = fine_tune(
         model,
         as_data(training),
         validation_data=as_data(validation),
-        **config.phases(builder),
+        **config.phases(builder, len(training)),
         batch_norm=builder.batch_norm,
         features_cache=config.features_cache or False,
         class_weight=class_weight,

@@ -33,8 +33,8 @@ class _PossiblyFromScratch(TrainingConfig):
     freeze_epochs: int | None = None
     epochs: int | None = None
 
-    def phases(self, builder):
-        fields = super().phases(builder)
+    def phases(self, builder, num_examples=None):
+        fields = super().phases(builder, num_examples)
         scratch = builder.trainable is True
         if self.freeze_epochs is None:
             fields["freeze_epochs"] = 0 if scratch else 20

@@ -72,10 +72,19 @@ class TrainingConfig(RunConfig):
         """
         raise NotImplementedError(f"{type(self).__name__} must define `open`.")
 
-    def phases(self, builder):
-        """Returns the arguments of `tft.fine_tune` that say how long to train, and at which rates."""
+    def phases(self, builder, num_examples=None):
+        """Returns the arguments of `tft.fine_tune` that say how long to train, and at which rates.
+
+        Args:
+            builder: The builder of the run.
+            num_examples: Integer, the examples to train on, which recipes go by. Defaults to None.
+        """
         names = ("freeze_epochs", "epochs", "learning_rate", "fine_tuning_rate", "layer_decay")
         return {name: getattr(self, name) for name in names}
+
+    def prepared(self, model):
+        """Returns the model of the run, compiled as the run trains it."""
+        return model
 
     def _check_training(self):
         for name in ("freeze_epochs", "epochs"):
