@@ -5,7 +5,8 @@
 #
 # 1. ranks encoders by how well their frozen features fit the labels, before anything is trained,
 # 2. asks a linear probe the same question with held-out images,
-# 3. compares two ways of training on the same parts of the data, with a test that knows what these parts share.
+# 3. compares two ways of training on the same parts of the data, with a test that knows what these parts share,
+# 4. and lets the package do all of that: `tft.recommend` says what to do and why, `tft.auto` tries what is likely.
 #
 # It needs no network: the images are scikit-learn's handwritten digits, the pretrained encoder is the one that comes
 # with the package, and beside it stand plain pixels and a network with random weights. With photos you would give
@@ -133,3 +134,29 @@ assert set(found.scores) == set(methods) and len(found.scores["frozen"]) == 4
 # %% [markdown]
 # With four parts of 25 images an interval is wide. That is what a hundred labels can say; `num_repeats=5` makes it
 # narrower for five times the work.
+
+# %% [markdown]
+# ## What shall I do?
+#
+# `tft.recommend` puts this together: how many labels a class has, what the backbone costs here, and what was measured
+# with as many labels elsewhere. It says why, and gives the builder and the lines of code.
+
+# %%
+recommended = tft.recommend(train, backbones=candidates, cache=workplace / "features", augmentation=None)
+assert recommended.method == "l2_sp" and recommended.ranking.best == "mnist_encoder"
+
+# %% [markdown]
+# ## Try what is likely
+#
+# And `tft.auto` finds out, in the time that it is given: backbones frozen, the better half of them trained short, the
+# better half of those in full, all on the same parts. The model at the end is trained on all hundred images. Its score
+# in the search is somewhat too good, because it was chosen by it; the held-out images say what it is worth.
+
+# %%
+tried = tft.auto(
+    train, minutes=1.5, backbones=candidates, cache=workplace / "features", augmentation=None, batch_size=20, seed=1
+)
+tried.plot().savefig(workplace / "tried.png")
+worth = tft.analysis.evaluate_classifier(tried.model, held_out)
+print(f"in the search {tried.best.score:.3f}, on held-out images {worth.accuracy:.3f}")
+assert worth.accuracy > 0.9

@@ -9,6 +9,34 @@ _SCORES = (
     ("h_score",), ("log_me",), ("nleep",), ("trans_rate",), ("h_score", "log_me"), ("h_score", "log_me", "nleep"),
 )  # fmt: skip
 
+_WAYS = {"feature_extraction": "frozen", "l2_sp": "held by L2-SP", "fine_tuning": "all trained"}
+
+
+def auto(rows):
+    """What `auto` chose and reached on the test, beside the best and the middle of all single choices, in %."""
+    lines = []
+    for (name, seed), group in by(rows, "set", "seed").items():
+        found = [row for row in group if row["what"] == "auto"]
+        single = sorted((row for row in group if row["what"] == "single"), key=lambda row: row["accuracy"])
+        if not found or not single:
+            continue
+        row, best = found[-1], single[-1]
+        lines.append([
+            f"{name}, seed {seed}", row["chosen"], f"{100 * row['expected']:.1f}", f"{100 * row['accuracy']:.1f}",
+            f"{100 * best['accuracy']:.1f} ({best['encoder']}, {_WAYS[best['method']]})",
+            f"{100 * statistics.median(each['accuracy'] for each in single):.1f} of {len(single)}",
+            f"{100 * (row['accuracy'] - best['accuracy']):+.1f}", f"{row['took']:.0f} of {60 * row['minutes']:.0f}",
+        ])  # fmt: skip
+    header = [
+        "set",
+        "auto chose",
+        "by its own score, %",
+        "on the test, %",
+        "best with hindsight, %",
+        "median choice, %",
+    ]
+    return markdown([*header, "auto - best, points", "seconds"], lines)
+
 
 def transferability(rows):
     """Weighted tau of each score with the accuracy after fine-tuning, and these accuracies in %; means of the seeds."""
