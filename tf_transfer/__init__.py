@@ -90,7 +90,7 @@ _HOME = {
     "rank_backbones": "analysis",
     "recommend": "choosing",
     "auto": "choosing",
-    "report": "reporting",
+    "report": "workflow",
 }
 _ROOMS = [
     "analysis",

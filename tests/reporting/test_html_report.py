@@ -127,3 +127,22 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(report, tmp_path, monk
     with pytest.raises(ZeroDivisionError):
         report.save(path)
     assert os.listdir(tmp_path) == ["report.html"] and "old" in (tmp_path / "report.html").read_text()
+
+
+def test_facts_pairs_and_sounds(report):
+    report.facts([("Accuracy", "91%", "of <9>"), ("Examples", "9", "")]).pairs([("a", "b & c")], folded="All of it")
+    report.pictures([np.zeros((900, 600, 3))], ["tall"], [b"RIFF"])
+    page = Page(report.to_html())
+    assert page.faults == [] and page.text_in("dt") == ["Accuracy", "Examples"]
+    assert page.text_in("dd") == ["91%", "of <9>", "9"] and page.text_in("summary") == ["All of it"]
+    assert page.all("audio")[0]["src"] == "data:audio/wav;base64," + base64.b64encode(b"RIFF").decode()
+    largest = base64.b64decode(page.all("img")[-1]["src"].partition(",")[2])
+    assert Image.open(io.BytesIO(largest)).size == (213, 320)
+
+
+def test_four_sections_have_contents_that_lead_to_them():
+    page = HTMLReport("x")
+    for name in ("In short", "What it costs", "Is it right?", "More"):
+        page.section(name)
+    found = Page(page.to_html())
+    assert [link["href"][1:] for link in found.all("a")] == [heading["id"] for heading in found.all("h2")]

@@ -139,11 +139,12 @@ class ClassifierEvaluation:
         Reference:
             Wilson, 1927, https://doi.org/10.1080/01621459.1927.10502953
         """
-        from scipy.stats import binomtest
+        return _wilson(int(np.sum(self.predictions == self.labels)), len(self.labels), confidence)
 
-        num_right = int(np.sum(self.predictions == self.labels))
-        interval = binomtest(num_right, len(self.labels)).proportion_ci(confidence, method="wilson")
-        return float(interval.low), float(interval.high)
+    def recall_intervals(self, confidence=0.95):
+        """Returns a list of (low, high), Wilson's interval of each class's recall; NaN for a class without examples."""
+        right = np.diag(self.confusion)
+        return [_wilson(int(num), int(of), confidence) for num, of in zip(right, self.support, strict=True)]
 
     def difference(self, other):
         """Returns how far this accuracy is above another one's on the same examples, a `Difference`.
@@ -208,6 +209,15 @@ class ClassifierEvaluation:
             A `matplotlib.figure.Figure`.
         """
         return evaluation_plots.mistakes(self, images, num)
+
+
+def _wilson(num_right, num, confidence):
+    from scipy.stats import binomtest
+
+    if not num:
+        return float("nan"), float("nan")
+    interval = binomtest(num_right, num).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _names(names, num_classes):

@@ -9,64 +9,20 @@ import numpy as np
 import tensorflow as tf
 
 from tf_transfer import _files
+from tf_transfer.reporting.page import framed, heading
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>{title}</h1>
-{body}
-</main>
-</body>
-</html>
-"""
-
-_STYLE = """:root { color-scheme: light dark; --line: #d5d9e0; --soft: #f3f5f8; --quiet: #5b6472; --accent: #1f5fbf; }
-@media (prefers-color-scheme: dark) {
-  :root { --line: #3a4150; --soft: #1f242d; --quiet: #a3acba; --accent: #8ab4f8; }
-  body { background: #14181f; color: #e6e9ee; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; font: 16px/1.55 system-ui, sans-serif; }
-main { max-width: 56rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0.5rem 0 1rem; }
-h2 { font-size: 1.25rem; margin: 2.5rem 0 0.75rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-p { margin: 0.75rem 0; max-width: 44rem; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.35rem 0.9rem 0.35rem 0; border-bottom: 1px solid var(--line); text-align: left; }
-td { white-space: nowrap; }
-th { font-weight: 600; color: var(--quiet); vertical-align: bottom; }
-td.number, th.number { text-align: right; }
-tr.best td { font-weight: 700; color: var(--accent); }
-pre { background: var(--soft); border-radius: 8px; padding: 0.8rem 1rem; overflow-x: auto; font-size: 0.875rem; }
-figure { margin: 1rem 0; }
-@media (max-width: 40rem) { table { font-size: 0.875rem; } th, td { padding-right: 0.6rem; } }
-.plots { display: flex; flex-wrap: wrap; gap: 0.75rem; }
-.plots img { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
-.plots figcaption { flex-basis: 100%; }
-figcaption, caption { color: var(--quiet); font-size: 0.875rem; text-align: left; }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 1rem; }
-.pictures figure { margin: 0; }
-.pictures img { width: 100%; image-rendering: pixelated; border-radius: 6px; display: block; background: #000; }
-.pictures figcaption { line-height: 1.35; margin-top: 0.3rem; }
-"""
+# Longer cells are wrapped, so that a table of texts is not as wide as the longest of them.
+_LONG_CELL = 32
+_BROAD_INCHES = 6.5
+_LARGEST_PICTURE, _SMALL_PICTURE = 320, 64
 
 
 class HTMLReport:
     """Writes a page of sections with text, tables, code, figures and pictures.
 
     The page is one file: its style and its images are inside, and it loads nothing. It follows the reader's light or
-    dark theme and the width of the screen. Whatever is given as text appears as that text, never as HTML. Each method
-    that adds something returns the report.
+    dark theme and the width of the screen, and prints. Whatever is given as text appears as that text, never as HTML.
+    Each method that adds something returns the report.
 
     Args:
         title: String, the heading of the page.
@@ -82,11 +38,13 @@ class HTMLReport:
 
     def __init__(self, title):
         self.title = str(title)
+        self.sections = []
         self._parts = []
 
     def section(self, title):
         """Begins a section with a heading."""
-        return self._add(f"<h2>{_text(title)}</h2>")
+        self.sections.append(str(title))
+        return self._add(heading(str(title)))
 
     def text(self, text):
         """Adds a paragraph; an empty line in the text begins another."""
@@ -96,7 +54,20 @@ class HTMLReport:
 
     def code(self, text):
         """Adds lines to type or to read as they stand."""
-        return self._add(f"<pre>{_text(text)}</pre>")
+        # What scrolls sideways must be reached by the keyboard too.
+        return self._add(f'<pre tabindex="0">{_text(text)}</pre>')
+
+    def facts(self, facts):
+        """Adds figures that are to be seen first, each in a box of its own.
+
+        Args:
+            facts: Sequence of (name, value, note), strings; an empty note is left out.
+        """
+        boxes = []
+        for name, value, note in facts:
+            below = f'<dd class="note">{_text(note)}</dd>' if note else ""
+            boxes.append(f"<div><dt>{_text(name)}</dt><dd>{_text(value)}</dd>{below}</div>")
+        return self._add(f'<dl class="facts">{"".join(boxes)}</dl>')
 
     def table(self, header, rows, *, best=None, caption=None):
         """Adds a table.
@@ -111,15 +82,28 @@ class HTMLReport:
         rows = [list(row) for row in rows]
         if any(len(row) != len(header) for row in rows):
             raise ValueError(f"Every row must have {len(header)} cells, as {list(header)} has. Received: {rows}.")
-        columns = [[row[index] for row in rows] for index in range(len(header))]
-        kinds = [' class="number"' if rows and all(_is_number(cell) for cell in column) else "" for column in columns]
-        head = "".join(f"<th{kind}>{_text(name)}</th>" for name, kind in zip(header, kinds))
+        kinds = [_kind([row[index] for row in rows]) for index in range(len(header))]
+        head = "".join(f'<th scope="col"{kind}>{_text(name)}</th>' for name, kind in zip(header, kinds))
         lines = [f"<tr>{head}</tr>"]
         for index, row in enumerate(rows):
             cells = "".join(f"<td{kind}>{_text(_cell(cell))}</td>" for cell, kind in zip(row, kinds))
             lines.append(f'<tr class="best">{cells}</tr>' if index == best else f"<tr>{cells}</tr>")
         below = f"<figcaption>{_text(caption)}</figcaption>" if caption else ""
-        return self._add(f'<div class="wide"><table>{"".join(lines)}</table>{below}</div>')
+        made = f'<div class="wide" tabindex="0"><table>{"".join(lines)}</table></div>{below}'
+        return self._add(f"<figure>{made}</figure>" if caption else made)
+
+    def pairs(self, rows, *, folded=None):
+        """Adds names with a value each.
+
+        Args:
+            rows: Sequence of (name, value).
+            folded: String, what they are called while they are folded up, for what few readers want. Defaults to
+                None: they are open.
+        """
+        lines = [
+            f'<tr><th scope="row">{_text(name)}</th><td class="text">{_text(value)}</td></tr>' for name, value in rows
+        ]
+        return self._add(_folded(f'<div class="wide" tabindex="0"><table>{"".join(lines)}</table></div>', folded))
 
     def figure(self, figure, description):
         """Adds a figure.
@@ -130,26 +114,44 @@ class HTMLReport:
         """
         figures = figure if isinstance(figure, list | tuple) else [figure]
         images = "".join(_image(_png(each), description, each.get_figwidth()) for each in figures)
-        return self._add(f'<figure class="plots">{images}<figcaption>{_text(description)}</figcaption></figure>')
+        # On a phone a broad figure scrolls, since its words would be too small at the width of the screen.
+        broad = " broad" if any(each.get_figwidth() > _BROAD_INCHES for each in figures) else ""
+        plots = f'<div class="plots{broad}"{" tabindex=0" if broad else ""}>{images}</div>'
+        return self._add(f"<figure>{plots}<figcaption>{_text(description)}</figcaption></figure>")
 
-    def pictures(self, images, captions):
+    def pictures(self, images, captions, sounds=None):
         """Adds images side by side, each over its caption.
 
         Args:
-            images: Array of shape `(num_images, height, width, channels)`, 1 or 3 channels, values in 0..255.
+            images: Array of shape `(num_images, height, width, channels)`, or list of such images, 1 or 3 channels,
+                values in 0..255.
             captions: Sequence of `num_images` strings.
+            sounds: Sequence of `num_images` byte strings, WAV files to play below the images. Defaults to None.
         """
         if len(images) != len(captions):
             raise ValueError(f"Every image needs a caption. Received: {len(images)} images, {len(captions)} captions.")
         figures = []
-        for image, caption in zip(images, captions):
-            png = tf.io.encode_png(np.clip(np.asarray(image), 0, 255).astype("uint8")).numpy()
-            figures.append(f"<figure>{_image(png, caption)}<figcaption>{_text(caption)}</figcaption></figure>")
+        for image, caption, sound in zip(images, captions, [None] * len(captions) if sounds is None else sounds):
+            parts = [_picture(np.asarray(image), caption)]
+            if sound is not None:
+                source = f"data:audio/wav;base64,{base64.b64encode(sound).decode('ascii')}"
+                parts.append(f'<audio controls preload="none" aria-label="{_text(caption)}" src="{source}"></audio>')
+            figures.append(f"<figure>{''.join(parts)}<figcaption>{_text(caption)}</figcaption></figure>")
         return self._add(f'<div class="pictures">{"".join(figures)}</div>')
+
+    def words(self, attributions, caption):
+        """Adds a text whose words are marked by what they did for a class.
+
+        Args:
+            attributions: `tft.analysis.WordAttributions`.
+            caption: String that stands below.
+        """
+        marked = attributions.to_html()
+        return self._add(f'<figure><p class="words">{marked}</p><figcaption>{_text(caption)}</figcaption></figure>')
 
     def to_html(self):
         """Returns the page."""
-        return _PAGE.format(title=_text(self.title), style=_STYLE, body="\n".join(self._parts))
+        return framed(self.title, self.sections, "\n".join(self._parts))
 
     def save(self, path):
         """Writes the page, whole or not at all, and returns its path."""
@@ -183,10 +185,30 @@ def _image(png, description, width=None):
     return f'<img{size} alt="{_text(description)}" src="data:image/png;base64,{content}">'
 
 
+def _picture(image, description):
+    side = max(image.shape[:2])
+    if side > _LARGEST_PICTURE:
+        size = [max(1, round(length * _LARGEST_PICTURE / side)) for length in image.shape[:2]]
+        image = tf.image.resize(image, size, method="area").numpy()
+    made = _image(tf.io.encode_png(np.clip(image, 0, 255).astype("uint8")).numpy(), description)
+    # Enlarged, a few pixels should stay pixels.
+    return made.replace("<img", '<img class="small"', 1) if side <= _SMALL_PICTURE else made
+
+
+def _folded(made, name):
+    return made if name is None else f"<details><summary>{_text(name)}</summary>{made}</details>"
+
+
+def _kind(cells):
+    if cells and all(_is_number(cell) for cell in cells):
+        return ' class="number"'
+    return ' class="text"' if any(len(str(cell)) > _LONG_CELL for cell in cells) else ""
+
+
 def _is_number(cell):
     if cell is None or isinstance(cell, int | float | np.number):
         return True
-    return isinstance(cell, str) and cell[:1].isdigit()
+    return isinstance(cell, str) and cell[:1].isdigit() and len(cell) <= _LONG_CELL
 
 
 def _cell(cell):

@@ -1,0 +1,171 @@
+"""The first sections of a report: how good the model is, what it was made of, and how it was trained."""
+
+import dataclasses
+import os
+
+import keras
+import numpy as np
+
+from tf_transfer.analysis.calibration import Reliability
+from tf_transfer.backbones import APPLICATIONS, blocks, count_trainable, find_backbone
+from tf_transfer.fine_tuning.history import FineTuningHistory, Phase
+
+_MOST_CURVES = 6
+# What config.yaml says of places on the disk where it ran, which a reader elsewhere can do nothing with.
+_PLACES = ("output", "export", "save_model", "features_cache")
+_AT_RANDOM = ("mean", "cnn", "transformer", "small_conv")
+
+
+def in_short(page, subject):
+    """How good it is, in figures and in a sentence."""
+    page.section("In short")
+    if subject.is_classifier:
+        _classifier_in_short(page, subject.evaluation)
+    elif subject.is_regressor:
+        _regressor_in_short(page, subject.evaluation)
+    else:
+        page.text(
+            "None of the examples has a label, so nothing is known about how often the model is right on them. A "
+            "hundred labelled ones would tell."
+        )
+    compared = subject.run.record.get("compared") if subject.run is not None else None
+    if compared:
+        main = subject.run.record["main"]
+        rows = [[name, figures.get(main)] for name, figures in compared.items()]
+        rows.append(["this model", subject.run.record["figures"][main]])
+        page.table(["model", main], rows, best=len(rows) - 1, caption="On the same examples, as the run measured it.")
+
+
+def _classifier_in_short(page, evaluation):
+    num = len(evaluation.labels)
+    low, high = evaluation.accuracy_interval()
+    often = np.bincount(evaluation.labels).max() / num
+    error = Reliability(evaluation).expected_calibration_error
+    page.facts([
+        ("Accuracy", f"{evaluation.accuracy:.1%}", f"95% interval {low:.1%} to {high:.1%}"),
+        ("Macro-F1", f"{evaluation.macro_f1:.3f}", "each class counts the same"),
+        ("Calibration error", f"{error:.1%}", "how far its scores are off"),
+        ("Examples", f"{num:,}", f"{len(evaluation.class_names)} classes"),
+    ])  # fmt: skip
+    page.text(
+        f"Right on {evaluation.accuracy:.1%} of {num} held-out examples (95% interval {low:.1%} to {high:.1%}); always "
+        f"saying the most frequent of {len(evaluation.class_names)} classes would be right on {often:.1%}."
+    )
+
+
+def _regressor_in_short(page, evaluation):
+    low, high = evaluation.mae_interval()
+    num, targets = len(evaluation.targets), evaluation.targets
+    middle = float(np.abs(targets - np.median(targets, axis=0)).mean())
+    page.facts([
+        ("Mean absolute error", f"{evaluation.mae:.4g}", f"95% interval {low:.4g} to {high:.4g}"),
+        ("RMSE", f"{evaluation.rmse:.4g}", "large errors count more"),
+        ("R2", f"{evaluation.r2:.3f}", "share of the variance explained"),
+        ("Examples", f"{num:,}", f"targets {targets.min():.4g} to {targets.max():.4g}"),
+    ])  # fmt: skip
+    page.text(
+        f"Off by {evaluation.mae:.4g} on average over {num} held-out examples (95% interval {low:.4g} to {high:.4g}), "
+        f"in the unit of the target; always saying their median would be off by {middle:.4g}."
+    )
+
+
+def made_from(page, subject):
+    """From what: the backbone, its weights, and how much of it trained."""
+    model, builder = subject.model, subject.builder
+    config = {} if subject.run is None else subject.run.config
+    backbone = getattr(builder, "backbone", config.get("student", config.get("backbone")))
+    weights = getattr(builder, "weights", config.get("weights", "imagenet"))
+    found = find_backbone(model)
+    if backbone is None and found is model:
+        return
+    page.section("What it was made from")
+    rows = _origin(backbone, weights)
+    if found is not model:
+        num = len(blocks(model))
+        name = f"{found.name}, {num} blocks" if num > 1 else found.name
+        rows.append(["network", f"{name}, {found.count_params():,} of {model.count_params():,} parameters"])
+    count = count_trainable(model)
+    if subject.run is None:
+        rows.append(["set to train", f"{count.trainable:,} of {count.total:,} parameters"])
+    page.pairs(rows)
+
+
+def _origin(backbone, weights):
+    """Returns rows on where a backbone is from, as far as its name tells."""
+    if not isinstance(backbone, str):
+        return []
+    known = APPLICATIONS.get(backbone)
+    rows = [["backbone", backbone if known is None else f"{backbone} (keras.applications.{known.constructor})"]]
+    kind, _, rest = backbone.partition(":")
+    if rest:
+        source = {"hub": "a module of TensorFlow Hub", "file": "a saved Keras model", "keras_hub": "a KerasHub preset"}
+        rows.append(["weights", source.get(kind, kind)])
+    elif weights == "imagenet" and known is not None:
+        rows.append(["weights", "those that Keras offers, trained on the 1000 classes of ImageNet"])
+        rows.append(["trained at", f"{known.default_size} x {known.default_size} pixels"])
+    elif weights is None or weights == "none" or backbone in _AT_RANDOM:
+        rows.append(["weights", "random at the start: nothing was transferred"])
+    else:
+        # A path of the disk where it ran is nobody else's business; the name of the file says enough.
+        rows.append(["weights", os.path.basename(str(weights))])
+    return rows
+
+
+def made_how(page, subject):
+    """How it was trained: phases, curves, settings, and how to do it again."""
+    history = as_history(subject.history)
+    settings = _settings(subject)
+    if history is None and not settings:
+        return
+    page.section("How it was trained")
+    if history is not None:
+        phases = [phase for phase in history.phases if phase.learning_rate == phase.learning_rate]
+        if phases:
+            header = ["phase", "epochs", "learning rate", "parameters that trained", "epoch kept"]
+            page.table(header, [_phase(phase) for phase in phases])
+        skipped = ("learning_rate", "epoch", "phase")
+        names = [name for name in history.history if not name.startswith("val_") and name not in skipped]
+        plots = [history.plot([name]) for name in names[:_MOST_CURVES]]
+        if plots:
+            page.figure(plots, f"By epoch: {', '.join(names[:_MOST_CURVES])}")
+    if settings:
+        page.pairs(settings, folded="All settings")
+    if subject.run is not None:
+        page.text("To run it again:")
+        config = os.path.join(subject.run.path, "config.yaml")
+        page.code(f"tf-transfer {subject.run.command} --config {config} --output again")
+
+
+def as_history(history):
+    """Returns what `fit`, `tft.fine_tune` or a file says of a training as a `FineTuningHistory`, or None."""
+    if history is None or isinstance(history, FineTuningHistory):
+        return history
+    values = getattr(history, "history", history)
+    num = max((len(each) for each in values.values()), default=0)
+    whole = {name: each for name, each in values.items() if len(each) == num}
+    if not num:
+        return None
+    made = FineTuningHistory()
+    made.add(Phase("", 0, num, float("nan"), 0), whole)
+    return made
+
+
+def _phase(phase):
+    kept = None if phase.best_epoch is None else phase.best_epoch + 1
+    return [phase.name, phase.num_epochs, f"{phase.learning_rate:.3g}", f"{phase.trainable:,}", kept]
+
+
+def _settings(subject):
+    if subject.run is not None:
+        fields = {name: value for name, value in subject.run.config.items() if name not in _PLACES}
+    elif subject.builder is not None and dataclasses.is_dataclass(subject.builder):
+        fields = {field.name: getattr(subject.builder, field.name) for field in dataclasses.fields(subject.builder)}
+        fields = {"builder": type(subject.builder).__name__, **fields}
+    else:
+        return []
+    return [[name, _shortened(value)] for name, value in fields.items() if value not in (None, (), [], {})]
+
+
+def _shortened(value):
+    text = value.name if isinstance(value, keras.Model) else str(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
