@@ -67,12 +67,13 @@ def code_for_labels(name):
 
 
 def for_related():
+    from tf_transfer.choosing import rules
     from tf_transfer.choosing.snippets import two_stage_code
 
     same = types.SimpleNamespace(num_classes=5)
     yield Answer(
         "labelled examples of a related task",
-        "and a few labels of your own",
+        f"and at most {rules.SOME} labels a class of your own",
         "two stages, the source first",
         "A model that first learns the related task, and goes on from there with a new head, knows more than a few "
         "labels can teach. Compare it with your own labels alone.",
