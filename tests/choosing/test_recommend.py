@@ -10,7 +10,7 @@ from tf_transfer.analysis.backbone_ranking import RankedBackbone
 from tf_transfer.choosing import rules
 from tf_transfer.choosing.costs import predicted_seconds, within_minutes
 from tf_transfer.choosing.examples import Examples, read_examples
-from tf_transfer.choosing.methods import METHODS
+from tf_transfer.choosing.methods import METHODS, phases_for
 
 
 def of(per_class, num_classes=4, kind="images"):
@@ -45,6 +45,12 @@ def test_gap_and_proportions_decide():
     assert alike == "mcc" and "You say" in reasons[1] and "98.8 %" in reasons[1]
     unlike, reasons = rules.adaptation_for(gap(1.0), 0.3, known=False)
     assert unlike == "afn" and "a guess, shift 0.30" in reasons[1] and "85.9 %" in reasons[1]
+
+
+def test_the_head_has_steps_enough():
+    # 8, 4 and 1 steps an epoch.
+    found = [phases_for("l2_sp", num, 32)["freeze_epochs"] for num in (243, 100, 20)]
+    assert found == [38, 75, 100] and phases_for("from_scratch", 20)["freeze_epochs"] == 0
 
 
 def test_time_by_hand():

@@ -1,40 +1,40 @@
 """Successive halving: what is tried in which order, what time allows, and what a search remembers."""
 
-import numpy as np
 import pytest
 
-from tf_transfer.choosing.examples import Examples
+from tf_transfer.choosing.costs import Forecast
 from tf_transfer.choosing.methods import METHODS, Candidate
 from tf_transfer.choosing.search import Search
 from tf_transfer.choosing.trials import Book
+from tf_transfer.training import NaNLoss
 
-EXAMPLES = Examples("images", None, np.arange(30) % 2)
 
+class Scripted:
+    """A trainer that takes ten seconds for a frozen backbone and five an epoch, and scores what is written."""
 
-class Scripted(Search):
-    """A search whose trainings take ten seconds for a frozen backbone and five an epoch, and score what is written."""
+    def __init__(self, script):
+        self.now, self.script, self.calls = 0.0, script, []
 
-    def __init__(self, script, seconds, book=None, num_folds=2):
-        self.now, self.script, self.calls, self.lines = 0.0, script, [], []
-        candidates = [
-            Candidate(f"{backbone} {method}", backbone, method, None, dict(METHODS[method].phases))
-            for backbone, method in script
-        ]
-        super().__init__(
-            EXAMPLES, candidates, {}, book or Book(None, {}), seconds=seconds, num_folds=num_folds, metric="accuracy",
-            cache=None, batch_size=None, seed=0, say=self.lines.append, clock=lambda: self.now,
-        )  # fmt: skip
-
-    def _parts(self, candidate):
-        return "parts"
-
-    def _score(self, candidate, divided, part):
+    def score(self, candidate, part):
         epochs = candidate.phases["epochs"]
-        seconds = 5.0 * epochs or 10.0
-        self.now += seconds
+        self.now += 5.0 * epochs or 10.0
         self.calls.append((candidate.name, epochs, part))
         score = self.script[candidate.backbone, candidate.method]
-        return (score(epochs) if callable(score) else score), 1.0 - 0.01 * part, seconds
+        return (score(epochs) if callable(score) else score), 1.0 - 0.01 * part
+
+
+def searched(script, seconds, book=None, num_folds=2, guesses=1.0):
+    """Returns a search over a script, not run, with the trainer and the lines that it says."""
+    trainer, lines = Scripted(script), []
+    candidates = [
+        Candidate(f"{backbone} {method}", backbone, method, None, dict(METHODS[method].phases))
+        for backbone, method in script
+    ]
+    search = Search(
+        candidates, trainer, Forecast(30, num_folds, dict.fromkeys("abc", 1 / guesses)), book or Book(None, {}),
+        seconds=seconds, num_folds=num_folds, metric="accuracy", say=lines.append, clock=lambda: trainer.now,
+    )  # fmt: skip
+    return search, trainer, lines
 
 
 FOUR = {
@@ -49,7 +49,7 @@ FOUR = {
 
 
 def test_rungs_and_what_they_leave_out():
-    search = Scripted(FOUR, seconds=10_000)
+    search, trainer, _ = searched(FOUR, seconds=10_000)
     search.run()
     rungs = [(trial.name, trial.rung, trial.epochs) for trial in search.trials.values()]
     # Frozen, c is the worst of three and goes no further, though it would have been the best.
@@ -60,12 +60,12 @@ def test_rungs_and_what_they_leave_out():
     assert search.ranked()[0].name == "a l2_sp" and search.candidate(search.ranked()[0]).phases["epochs"] == 12
     # With time left the first two are scored on four more divisions, and on those alone.
     assert search.ranked()[0].rung == "again" and len(search.ranked()[0].scores) == 2 * 5
-    assert {name for name, _, part in search.calls if part >= 2} == {"a l2_sp", "b l2_sp"}
+    assert {name for name, _, part in trainer.calls if part >= 2} == {"a l2_sp", "b l2_sp"}
 
 
 def test_the_longer_training_counts_also_when_it_is_worse():
     script = {("a", "feature_extraction"): 0.7, ("a", "l2_sp"): lambda epochs: 0.9 if epochs == 4 else 0.5}
-    search = Scripted(script, seconds=400)
+    search, _, _ = searched(script, seconds=400)
     search.run()
     best = search.ranked()[0]
     assert (best.name, best.epochs) == ("a feature_extraction", 0)
@@ -73,57 +73,82 @@ def test_the_longer_training_counts_also_when_it_is_worse():
 
 @pytest.mark.parametrize("seconds", [1, 60, 200, 400, 900])
 def test_it_keeps_to_its_time_and_always_ends_with_something(seconds):
-    search = Scripted(FOUR, seconds)
+    search, trainer, lines = searched(FOUR, seconds)
     search.run()
     best = search.ranked()[0]
     assert best.finished
     # The first takes 20 s whatever there is. Else at most a part, 60 s, passes the time, with the last training.
-    final = search._final_seconds(search.candidate(best))
-    assert search.now + final <= max(seconds, 20 + final) + 60
+    final = search.forecast.whole(search.candidate(best))
+    assert trainer.now + final <= max(seconds, 20 + final) + 60
     if seconds < 900:
-        assert any("not tried" in line for line in search.lines)
+        assert any("not tried" in line for line in lines)
 
 
 def test_a_training_that_turns_out_too_slow_is_stopped_and_said():
     script = {("a", "feature_extraction"): 0.7, ("a", "l2_sp"): 0.9}
-    search = Scripted(script, seconds=150, num_folds=4)
-    search._slowness = 0.01
+    # A guess far too low, and a part that takes 20 s.
+    search, _, lines = searched(script, seconds=120, num_folds=4, guesses=1e-6)
+    search.forecast._slowness[False] = 1e-3
     search.run()
     stopped = search.trials["a l2_sp", 4]
     assert not stopped.finished and 0 < len(stopped.scores) < 4
-    assert search.ranked()[0].name == "a feature_extraction" and any(
-        "no time for the rest" in line for line in search.lines
-    )
+    assert search.ranked()[0].name == "a feature_extraction" and any("not finished" in line for line in lines)
+
+
+def test_a_loss_that_is_no_number_ends_a_candidate_and_not_the_search():
+    def broken(epochs):
+        raise NaNLoss("The loss became NaN.", epoch=0, batches=range(1), step=1)
+
+    script = {("a", "feature_extraction"): broken, ("b", "feature_extraction"): 0.7, ("b", "l2_sp"): broken}
+    search, _, lines = searched(script, seconds=1000)
+    search.run()
+    assert [trial.name for trial in search.ranked()] == ["b feature_extraction"]
+    assert sum("became NaN" in line for line in lines) == 2
+    search, _, _ = searched({("a", "feature_extraction"): broken}, seconds=1000)
+    with pytest.raises(RuntimeError, match="No candidate could be trained"):
+        search.run()
+
+
+def test_forecasts_go_by_what_was_measured():
+    search, _, _ = searched(FOUR, seconds=1)
+    frozen, other, _, tuned, *_ = search.candidates
+    # Half of 30 images at 1 a second and 5 s to start, with a margin of a half; in the end all of them besides.
+    assert search.forecast.part(frozen) == pytest.approx(1.5 * (5 + 15))
+    search.forecast.learn(frozen, 10.0)
+    assert search.forecast.part(frozen) == search.forecast.part(other) == pytest.approx(10.0)
+    assert search.forecast.whole(frozen) == pytest.approx(10.0 + 1.5 * (5 + 30))
+    assert search.forecast.part(tuned) == pytest.approx(1.5 * (10 + 15 * (1 + 12 * 2)))
+    assert search.forecast.whole(tuned) == pytest.approx(2 * search.forecast.part(tuned))
 
 
 def test_equal_scores_are_told_apart_by_log_loss_and_cost():
-    search = Scripted({("a", "feature_extraction"): 0.7, ("b", "feature_extraction"): 0.7}, seconds=60)
+    search, _, _ = searched({("a", "feature_extraction"): 0.7, ("b", "feature_extraction"): 0.7}, seconds=400)
     search.run()
     first, second = search.ranked()
     assert first.score == second.score and first.name == "a feature_extraction"
 
 
 def test_a_search_goes_on_where_it_was(tmp_path):
-    whole = Scripted(FOUR, seconds=600)
+    whole, all_at_once, _ = searched(FOUR, seconds=600)
     whole.run()
-    half = Scripted(FOUR, seconds=600, book=Book(tmp_path / "kept", {"seed": 0}))
-    score = half._score
+    half, before, _ = searched(FOUR, seconds=600, book=Book(tmp_path / "kept", {"seed": 0}))
+    score = before.score
 
     def stopped(*arguments):
-        if len(half.calls) == 7:
+        if len(before.calls) == 7:
             raise KeyboardInterrupt
         return score(*arguments)
 
-    half._score = stopped
+    before.score = stopped
     with pytest.raises(KeyboardInterrupt):
         half.run()
     book = Book(tmp_path / "kept", {"seed": 0})
-    rest = Scripted(FOUR, seconds=600, book=book)
+    rest, after, _ = searched(FOUR, seconds=600, book=book)
+    assert rest.spent == before.now > 0
     rest.run()
-    assert half.calls + rest.calls == whole.calls
-    assert {key: trial.scores for key, trial in rest.trials.items()} == {
-        key: trial.scores for key, trial in whole.trials.items()
-    }
+    assert before.calls + after.calls == all_at_once.calls
+    found = [{key: trial.scores for key, trial in search.trials.items()} for search in (rest, whole)]
+    assert found[0] == found[1]
     with pytest.raises(ValueError, match=r"other settings \(seed\)"):
         Book(tmp_path / "kept", {"seed": 1})
     book.close()

@@ -7,6 +7,7 @@ from small_models import colour_images, small_backbone
 
 import tf_transfer as tft
 from tf_transfer.fine_tuning import BiTHyperRule, step_decay
+from tf_transfer.workflow import TrainConfig
 
 
 @pytest.mark.parametrize(
@@ -57,11 +58,9 @@ def test_fine_tune_follows_the_schedule():
         tft.fine_tune(model, (x, y), schedule="step", verbose=0)
 
 
-def test_the_recipe_of_a_run(photos, tmp_path, monkeypatch):
-    from tf_transfer.workflow import TrainConfig
-
-    config = TrainConfig.from_dict({
-        "images": photos, "recipe": "bit", "batch_size": 8, "backbone": "mobilenet_v2", "weights": None})  # fmt: skip
+def test_the_recipe_of_a_run(photos):
+    given = {"images": str(photos), "recipe": "bit", "batch_size": 8, "backbone": "mobilenet_v2", "weights": None}
+    config = TrainConfig.from_dict(given)
     with pytest.warns(UserWarning, match="nothing is transferred"):
         builder, training, validation = config.open()
     # Images of 64 x 64 pixels are small; 24 of the 30 train, three batches an epoch.
@@ -83,6 +82,6 @@ def test_the_recipe_of_a_run(photos, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_run_by_the_recipe_learns(photos, tiny_backbone):
     config = {"images": photos, "recipe": "bit", "backbone": tiny_backbone, "features_cache": False}
-    result = tft.workflow.train(tft.workflow.TrainConfig.from_dict(config), verbose=0)
+    result = tft.workflow.train(TrainConfig.from_dict(config), verbose=0)
     assert result.accuracy > 0.8 and len(result.history.epoch) == 500
     assert isinstance(result.model.optimizer, keras.optimizers.SGD)

@@ -11,9 +11,11 @@ from tf_transfer.choosing.auto_result import AutoResult
 from tf_transfer.choosing.budget import Budget
 from tf_transfer.choosing.builders import as_ranked, image_builder, named_backbones, starts_at_random
 from tf_transfer.choosing.configs import train_config
+from tf_transfer.choosing.costs import Forecast
 from tf_transfer.choosing.examples import read_examples
 from tf_transfer.choosing.methods import METHODS, make_candidate
 from tf_transfer.choosing.search import Search
+from tf_transfer.choosing.trainer import Trainer
 from tf_transfer.choosing.trials import Book, fingerprint
 from tf_transfer.workflow.rank import SHORTLIST
 
@@ -123,23 +125,16 @@ def auto(
         ]
         settings = {"labels": fingerprint(examples.labels), "num_folds": num_folds, "metric": metric, "seed": seed}
         book = Book(resume, {**settings, "candidates": [each.name for each in candidates]})
-        search = Search(
-            examples,
-            candidates,
-            {} if ranking is None else {row.name: row.examples_per_second for row in ranking.rows},
-            book,
-            seconds=60 * minutes - (time.perf_counter() - start),
-            num_folds=num_folds,
-            metric=metric,
-            cache=cache,
-            batch_size=batch_size,
-            seed=seed,
-            say=say,
-        )
+        shared = {"num_folds": num_folds, "metric": metric}
+        trainer = Trainer(examples, candidates, **shared, cache=cache, batch_size=batch_size, seed=seed)
+        speeds = {} if ranking is None else {row.name: row.examples_per_second for row in ranking.rows}
+        forecast = Forecast(len(examples.labels), num_folds, speeds)
+        left = 60 * minutes - (time.perf_counter() - start)
+        search = Search(candidates, trainer, forecast, book, seconds=left, **shared, say=say)
         search.run()
         chosen = search.candidate(search.ranked()[0])
         say(f"best: {chosen.name}; now on all {len(examples.labels)} examples")
-        model = search.final(chosen)
+        model = trainer.train(chosen)
     book.close()
     if examples.class_names is not None:
         model.class_names = list(examples.class_names)

@@ -9,10 +9,9 @@ import numpy as np
 from tf_transfer import _files
 from tf_transfer.analysis import CrossValidation
 from tf_transfer.builders import Builder
+from tf_transfer.choosing.search import LOWER_IS_BETTER
 from tf_transfer.choosing.trials import Trial
 from tf_transfer.workflow.run_config import RunConfig
-
-LOWER_IS_BETTER = ("log_loss",)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -4,6 +4,9 @@ from tf_transfer.choosing.methods import METHODS, phases_for
 
 # Making a model and tracing its steps, in seconds: what the smallest of data takes.
 _START = 10.0
+_CAUTION = 1.5
+# Examples a second, of what was not measured.
+_USUAL_SPEED = 1000.0
 
 
 def predicted_seconds(method, phases, num_examples, examples_per_second):
@@ -48,3 +51,43 @@ def within_minutes(method, phases, num_examples, examples_per_second, minutes):
             f"Even this takes about {seconds / 60:.1f} minutes: take fewer or smaller examples or a smaller network."
         )
     return method, phases, seconds, said
+
+
+class Forecast:
+    """What trainings will take, corrected by what they took.
+
+    Args:
+        num_examples: Integer.
+        num_folds: Integer, the parts that the examples are divided into; each is left out once.
+        speeds: Dict of names of backbones to examples a second of a forward pass.
+    """
+
+    def __init__(self, num_examples, num_folds, speeds):
+        self._num_examples, self._kept, self._speeds = num_examples, 1 - 1 / num_folds, speeds
+        # By whether the backbone is frozen. A guess is only a guess until something was measured.
+        self._slowness, self._known = {True: _CAUTION, False: _CAUTION}, {}
+
+    def part(self, candidate):
+        """Returns the seconds of training on all parts but one."""
+        known = self._known.get(self._key(candidate))
+        return known or self._slowness[candidate.is_frozen] * self._guess(candidate, self._kept)
+
+    def whole(self, candidate):
+        """Returns the seconds of training on all examples."""
+        if candidate.is_frozen:
+            # In parts its features were there already, and the backbone was not made.
+            return self.part(candidate) + _CAUTION * self._guess(candidate)
+        return self.part(candidate) / self._kept
+
+    def learn(self, candidate, seconds):
+        """Notes what training on all parts but one took."""
+        self._slowness[candidate.is_frozen] = max(0.3, seconds / self._guess(candidate, self._kept))
+        self._known[self._key(candidate)] = seconds
+
+    def _guess(self, candidate, share=1.0):
+        speed = self._speeds.get(candidate.backbone) or _USUAL_SPEED
+        return predicted_seconds(candidate.method, candidate.phases, share * self._num_examples, speed)
+
+    @staticmethod
+    def _key(candidate):
+        return candidate.name, candidate.phases.get("epochs", 0)

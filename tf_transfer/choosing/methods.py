@@ -29,8 +29,8 @@ class Method(typing.NamedTuple):
 
 
 _HEAD = {"freeze_epochs": 30, "learning_rate": 3e-3}
-# Fewer steps leave the head of a few dozen examples, which starts at zero, half way.
-_FEWEST_STEPS = 300
+# Fewer steps leave the head of a few dozen examples, which starts at zero, half way; epochs cost time of their own.
+_FEWEST_STEPS, _MOST_EPOCHS = 300, 100
 METHODS = {
     "prototypes": Method("prototypes of the classes", {}, {}, 0.0),
     "feature_extraction": Method("feature extraction", {}, {**_HEAD, "epochs": 0}, 0.0),
@@ -114,11 +114,11 @@ def make_candidate(method, builder, backbone, num_examples, batch_size=32):
 
 
 def phases_for(method, num_examples, batch_size=32):
-    """Returns the arguments of `tft.fine_tune` of a method: the head has at least 300 steps."""
+    """Returns the arguments of `tft.fine_tune` of a method: the head has 300 steps, or 100 epochs."""
     phases = dict(METHODS[method].phases)
     if phases.get("freeze_epochs"):
         steps = math.ceil(num_examples / batch_size)
-        phases["freeze_epochs"] = max(phases["freeze_epochs"], math.ceil(_FEWEST_STEPS / steps))
+        phases["freeze_epochs"] = max(phases["freeze_epochs"], min(_MOST_EPOCHS, math.ceil(_FEWEST_STEPS / steps)))
     return phases
 
 
