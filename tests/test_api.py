@@ -423,6 +423,8 @@ ROOMS = {
     "semi_supervised": ["CoTraining", "FixMatch", "FlexMatch", "MeanTeacher", "PseudoLabel", "SemiSupervisedModel"],
     "reporting": [
         "HTMLReport",
+        "write_hparams",
+        "write_projector",
     ],
     "serving": [
         "Client",
