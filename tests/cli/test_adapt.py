@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_documents import document_of
 from PIL import Image
 
 import tf_transfer as tft
@@ -37,16 +38,16 @@ def run(capsys, *argv):
 def test_adapt_measures_writes_and_exports(domains, tiny_backbone, capsys):
     argv = ["--source", "day", "--target", "night", "--backbone", tiny_backbone, "--hidden-units", "16", *QUICK]
     argv += ["--method", "cdan_e", "--adaptation-weight", "schedule=dann,final=0.3", "--method-option", "random_dim=8"]
-    code, out, _ = run(capsys, "adapt", *argv, "--output", "adapted", "--export", "served")
+    code, out, err = run(capsys, "adapt", *argv, "--output", "adapted", "--export", "served")
     assert code == 0
-    assert "3 classes; 30 images of the source, 24 of the target, 6 to measure on" in out
+    assert "3 classes; 30 images of the source, 24 of the target, 6 to measure on" in err
     before, after = re.findall(r"^(?:source only|adapted) +accuracy ([0-9.]+) on 6 labelled", out, re.MULTILINE)
     page = (domains / "adapted" / "report.html").read_text()
     assert before in page and after in page
     config = tft.workflow.AdaptConfig.from_yaml("adapted/config.yaml")
     assert config.builder["adaptation_weight"] == {"schedule": "dann", "final": 0.3}
     assert config.builder["method_options"] == {"random_dim": 8}
-    code, out, _ = run(capsys, "predict", "served", "night/red", "--format", "json")
+    code, out, _ = run(capsys, "predict", "served", "night/red", "--json")
     assert code == 0 and '"label"' in out
 
     code, _, err = run(capsys, "adapt", *argv, "--output", "adapted")
@@ -60,6 +61,10 @@ def test_without_labels_it_says_that_nothing_is_known(domains, tiny_backbone, ca
     assert code == 0
     assert "accuracy     unknown: no target image has a label" in out
     assert "nothing is kept" in err
+    code, out, err = run(capsys, "adapt", *argv, "--json", "--quiet")
+    document = document_of(out)
+    assert (code, document["method"], document["figures"], document["output"]) == (0, "dann", {}, None)
+    assert "nothing is kept" not in err and "Epoch" not in err
 
 
 def test_flags_come_before_the_file_and_both_folders_are_needed(domains, monkeypatch, capsys):

@@ -4,28 +4,19 @@ import os
 import re
 import subprocess
 import sys
+import types
 
+import numpy as np
 import pytest
+from cli_documents import document_of
 
 import tf_transfer as tft
 from tf_transfer.cli import adapt_flags, main, train_other_flags
 from tf_transfer.cli.config_flags import flag
-from tf_transfer.cli.parser import build_parser
+from tf_transfer.cli.exit_codes import described
+from tf_transfer.cli.parser import build_parser, leaves
 
-COMMANDS = [
-    "backbones",
-    "train",
-    "rank",
-    "gap",
-    "adapt",
-    "predict",
-    "export",
-    "convert",
-    "versions",
-    "rollback",
-    "bench-serving",
-    "demo",
-]
+LEAVES = dict(leaves(build_parser()))
 CONFIGS = {
     "train": (
         [
@@ -43,16 +34,15 @@ CONFIGS = {
 def help_of(command, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert stop.value.code == 0
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", LEAVES)
 def test_help_has_every_flag_with_a_word_on_it_and_an_example_that_parses(command, capsys, monkeypatch):
     text = help_of(command, capsys, monkeypatch)
-    (parts,) = (action for action in build_parser()._actions if action.choices)
-    for action in parts.choices[command]._actions:
+    for action in LEAVES[command]._actions:
         assert action.help, f"{action.dest} is not described"
         for option in action.option_strings:
             assert re.search(rf"^  +(-\w, )?(\S+, )?{option}\b", text, re.MULTILINE), f"{option} is not in the help"
@@ -69,9 +59,9 @@ def test_the_top_lists_every_command_and_the_exit_codes(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    for command in COMMANDS:
-        assert re.search(rf"^ +{command}\b", text, re.MULTILINE)
-    assert "3 accuracy below --min-accuracy" in text
+    for command in LEAVES:
+        assert re.search(rf"^ +{command.split()[0]}\b", text, re.MULTILINE)
+    assert described() in " ".join(text.split()) and "3 accuracy below --min-accuracy" in text
 
 
 @pytest.mark.parametrize("command", CONFIGS)
@@ -118,6 +108,7 @@ def test_version(capsys):
         (["train", "--images", "photos", "--epoch", "2"], "unknown: --epoch 2. Did you mean '--epochs'?"),
         (["predict", "saved_models/flowers"], "INPUT"),
         (["predict", "a", "b", "--format", "xml"], "invalid choice: 'xml'"),
+        (["runs", "lst"], "invalid choice: 'lst'"),
     ],
 )
 def test_wrong_usage_exits_with_2(argv, sentence, capsys):
@@ -151,15 +142,27 @@ def test_ctrl_c_says_what_was_kept(monkeypatch, capsys):
     assert "nothing was saved or exported" in capsys.readouterr().err
 
 
-def test_demo_hands_its_flags_on(monkeypatch):
+def test_demo_hands_its_flags_on(monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr(tft.workflow, "run_demo", lambda *args, **kwargs: seen.append((args, kwargs)))
+    test = tft.analysis.ClassifierEvaluation(np.eye(2), np.array([0, 1]))
+    runs = [types.SimpleNamespace(method="fine-tuned", seed=4, test=test)]
+    result = types.SimpleNamespace(runs=runs, best=runs[0], export_path="e/1", report_path="r")
+
+    def run_demo(*args, **kwargs):
+        seen.append((args, kwargs))
+        return result
+
+    monkeypatch.setattr(tft.workflow, "run_demo", run_demo)
     assert main(["demo"]) == 0
-    assert main(["demo", "--export", "e", "--report", "r", "--seeds", "4", "5", "--quick"]) == 0
+    assert capsys.readouterr().out.startswith("best      fine-tuned, seed 4, accuracy 1.000 (95% interval 0.")
+    assert main(["demo", "--export", "e", "--report", "r", "--seeds", "4", "5", "--quick", "--quiet", "--json"]) == 0
     assert seen == [
-        (("saved_models/digits", "demo_report.html", [0, 1, 2]), {"quick": False, "record": None}),
-        (("e", "r", [4, 5]), {"quick": True, "record": None}),
+        (("saved_models/digits", "demo_report.html", [0, 1, 2]), {"quick": False, "record": None, "verbose": 1}),
+        (("e", "r", [4, 5]), {"quick": True, "record": None, "verbose": 0}),
     ]
+    document = document_of(capsys.readouterr().out)
+    assert document["best"] == {"method": "fine-tuned", "seed": 4} and document["exported"] == "e/1"
+    assert document["runs"][0]["figures"]["num_examples"] == 2
 
 
 def test_backbones_lists_what_can_be_loaded(capsys, monkeypatch):

@@ -1,12 +1,12 @@
 """`tf-transfer convert` and `bench-serving`: what they write, what they print, and what they refuse."""
 
-import json
 import os
 import sys
 
 import keras
 import numpy as np
 import pytest
+from cli_documents import document_of
 
 import tf_transfer as tft
 from tf_transfer.cli import main
@@ -37,9 +37,13 @@ def test_int8_with_accuracy_beside_the_size(served, photos, capsys):
 
 def test_a_file_of_floats_where_it_is_asked_for(served, photos, tmp_path, capsys):
     output = tmp_path / "new" / "net.tflite"
-    assert main(["convert", str(served), "--to", "litert", "--output", str(output), "--examples", str(photos)]) == 0
+    argv = ["convert", str(served), "--to", "litert", "--output", str(output), "--examples", str(photos)]
+    assert main(argv) == 0
     text = capsys.readouterr().out
     assert output.exists() and "same class      100.0 %" in text and "accuracy" not in text
+    assert main([*argv, "--json"]) == 0
+    document = document_of(capsys.readouterr().out)
+    assert (document["path"], document["agreement"], document["accuracy"]) == (str(output), 1.0, None)
 
 
 def test_onnx_with_accuracy_beside_the_size(served, photos, capsys):
@@ -80,7 +84,7 @@ def test_times_as_a_table_and_as_json(served, capsys, monkeypatch):
     assert lines[0].split()[:2] == ["signature", "batch"]
     assert [line.split()[0] for line in lines[1:]] == ["bare", "serving_default", "serving_bytes"]
     assert main(["bench-serving", str(served), "--batch-sizes", "1,2", "--seconds", "0.1", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = document_of(capsys.readouterr().out)["measurements"]
     assert [(row["signature"], row["batch_size"]) for row in rows[3:5]] == [("bare graph", 2), ("serving_default", 2)]
     assert main(["bench-serving", str(served), "--batch-sizes", "one"]) == 1
     assert "whole numbers" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from cli_documents import document_of
 
 import tf_transfer as tft
 from tf_transfer.cli import main
@@ -46,10 +47,11 @@ def test_distill_compares_writes_and_exports_in_a_fresh_process(here, photos, ti
     without_width = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=without_width)
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    lines = [line for line in done.stderr.splitlines() if "classes; " in line or line.startswith("feature_hint: ")]
     assert lines[1].startswith("3 classes; 24 labelled images to learn from, 6 to measure on; student file:")
     assert lines[1].endswith("16 x 16 pixels, 3 channels; teacher teacher.keras, accuracy 1.000")
     assert lines[0].startswith("feature_hint: ") and "is projected" in lines[0]
+    lines = done.stdout.splitlines()
     table = next(index for index, line in enumerate(lines) if line.startswith("model "))
     rows = [re.split(r" {2,}", line.strip()) for line in lines[table : table + 4]]
     assert rows[0][:3] == ["model", "parameters", "file in MB"] and rows[0][-1] == "agrees with teacher"
@@ -73,9 +75,11 @@ def test_the_student_of_a_run_can_be_asked_and_can_teach(here, photos, tiny_back
     assert (code, "warning" in err) == (0, False)
     code, out, _ = run(capsys, "predict", "first/model.keras", photos / "red", "--class-names", "blue,green,red")
     assert code == 0 and len(out.splitlines()) == 11
-    code, out, err = run(capsys, *argv, "--teacher", "first/model.keras")
+    code, out, err = run(capsys, *argv, "--teacher", "first/model.keras", "--json")
     assert code == 0 and "nothing is kept" in err
-    assert "teacher first/model.keras" in out
+    assert "teacher first/model.keras" in err
+    document = document_of(out)
+    assert [model["name"] for model in document["comparison"]["models"]] == ["teacher", "student"]
     assert sorted(os.listdir()) == ["first", "teacher.keras"]
 
     code, _, err = run(capsys, *argv, "--teacher", "teacher.keras", "--output", "first")
@@ -86,12 +90,12 @@ def test_the_student_of_a_run_can_be_asked_and_can_teach(here, photos, tiny_back
 def test_with_augmentation_it_says_that_the_teacher_runs_in_each_epoch(here, photos, tiny_backbone, capsys):
     argv = ["--teacher", "teacher.keras", "--images", photos, "--student", tiny_backbone, *QUICK, "--epochs", 1]
     said = "The teacher runs in each epoch, since augmentation=flip"
-    code, out, _ = run(capsys, "distill", *argv, "--augmentation", "flip")
-    assert code == 0 and said in out
-    code, out, _ = run(capsys, "distill", *argv, "--augmentation", "flip", "--no-cache")
-    assert code == 0 and said not in out
-    code, out, _ = run(capsys, "distill", *argv)
-    assert code == 0 and "What the teacher says about 24 images" in out
+    code, _, err = run(capsys, "distill", *argv, "--augmentation", "flip")
+    assert code == 0 and said in err
+    code, _, err = run(capsys, "distill", *argv, "--augmentation", "flip", "--no-cache")
+    assert code == 0 and said not in err
+    code, _, err = run(capsys, "distill", *argv)
+    assert code == 0 and "What the teacher says about 24 images" in err
 
 
 def test_flags_come_before_the_file_and_teacher_and_images_are_needed(here, monkeypatch, capsys):

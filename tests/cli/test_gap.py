@@ -1,11 +1,11 @@
 """`tf-transfer gap` on folders of images: what it prints, draws and refuses."""
 
-import json
 import shutil
 
 import keras
 import numpy as np
 import pytest
+from cli_documents import document_of
 
 from tf_transfer.cli import main
 
@@ -41,7 +41,7 @@ def test_folders_that_differ_with_their_classes_and_a_picture(photos, dark, tiny
 
 
 def test_a_folder_and_itself(photos, tiny_backbone, capsys):
-    figures = json.loads(gap(capsys, photos, photos, tiny_backbone, "--json", "--max-examples", "25"))
+    figures = document_of(gap(capsys, photos, photos, tiny_backbone, "--json", "--max-examples", "25"))
     assert figures["a_distance"] < 0.5 and figures["mmd_p_value"] > 0.05 and figures["label_shift"] == 0
     assert figures["num_examples"] == [25, 25] and [each["name"] for each in figures["classes"]] == [
         "blue",
@@ -51,7 +51,7 @@ def test_a_folder_and_itself(photos, tiny_backbone, capsys):
 
 
 def test_folders_of_other_classes_are_compared_as_a_whole(photos, dark, tiny_backbone, capsys):
-    figures = json.loads(gap(capsys, photos, dark / "red", tiny_backbone, "--json", "--image-size", "16x16"))
+    figures = document_of(gap(capsys, photos, dark / "red", tiny_backbone, "--json", "--image-size", "16x16"))
     assert figures["classes"] == [] and figures["label_shift"] is None
     assert figures["num_examples"] == [30, 10]
 

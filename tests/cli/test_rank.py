@@ -1,11 +1,11 @@
 """`tf-transfer rank` on a folder of images: what it prints, draws, writes and refuses."""
 
 import csv
-import json
 
 import keras
 import numpy as np
 import pytest
+from cli_documents import document_of
 
 from tf_transfer.cli import main
 
@@ -37,7 +37,7 @@ def test_table_file_and_picture(photos, encoders, tmp_path, capsys, monkeypatch)
     with open(tmp_path / "rank.csv", newline="") as file:
         assert [row["name"] for row in csv.DictReader(file)] == encoders[::-1]
     assert np.ptp(keras.utils.img_to_array(keras.utils.load_img(tmp_path / "rank.png"))) > 100
-    figures = json.loads(rank(capsys, photos, encoders, "--json", "--score", "nleep", "--image-size", "8"))
+    figures = document_of(rank(capsys, photos, encoders, "--json", "--score", "nleep", "--image-size", "8"))
     assert [each["name"] for each in figures["backbones"]] == encoders[::-1]
     assert list(figures["backbones"][0]["scores"]) == ["nleep"] and figures["num_examples"] == 30
 

@@ -27,7 +27,7 @@ def test_it_reaches_the_run(monkeypatch, name, flags, expected):
 
 
 def test_a_search_goes_on_or_begins_anew(monkeypatch, capsys):
-    def run(config):
+    def run(config, *, verbose):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(workflow, "tune", run)

@@ -6,6 +6,7 @@ import pathlib
 
 import keras
 import pytest
+from cli_documents import document_of
 
 import tf_transfer as tft
 from tf_transfer.cli import main
@@ -67,8 +68,8 @@ def test_options_that_cannot_be_are_sentences(here, capsys, options, sentence):
 def test_versions_and_rollback(here, capsys):
     for accuracy in (0.8, 0.9):
         run(capsys, "export", "model.keras", "served", "--metric", f"accuracy={accuracy}")
-    code, out, _ = run(capsys, "rollback", "served")
-    assert (code, out) == (0, "published  served/3, a copy of version 1\n")
+    code, out, _ = run(capsys, "rollback", "served", "--json")
+    assert (document_of(out)["exported"], document_of(out)["copied_from"]) == ("served/3", 1)
     os.remove("served/2/saved_model.pb")
     code, out, _ = run(capsys, "versions", "served")
     lines = [line.split() for line in out.splitlines()]
@@ -77,12 +78,21 @@ def test_versions_and_rollback(here, capsys):
         True
     ] * 3
     assert "latest, copy of 1" in out.splitlines()[3]
+    found = document_of(run(capsys, "versions", "served", "--json")[1])["versions"]
+    assert [(version["number"], version["whole"], version["latest"]) for version in found] == [
+        (1, True, False),
+        (2, False, False),
+        (3, True, True),
+    ]
     assert all(part.startswith("20") for part in (line[1] for line in lines[1:]))
 
     assert run(capsys, "rollback", "served", "--to", 2)[2].startswith(
         "error: `to` must be a whole version, one of [1, 3]"
     )
     assert run(capsys, "rollback", "served", "--to", 1)[2].startswith("error: Version 1 is what is served already")
+    os.rename("served/2", "other")
+    assert run(capsys, "export", "model.keras", "served", "--json")[0] == 0
+    assert run(capsys, "rollback", "served")[1] == "published  served/5, a copy of version 3\n"
     assert run(capsys, "versions", "nowhere")[2] == (
         "error: `path` must be the folder of a served model. There is no such folder: 'nowhere'.\n"
     )

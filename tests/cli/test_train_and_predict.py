@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import pytest
+from cli_documents import document_of
 from PIL import Image
 
 import tf_transfer as tft
@@ -41,14 +42,14 @@ def run(capsys, *argv):
 
 
 def test_predict_names_the_colors_in_every_layout(trained, photos, here, capsys):
-    code, out, err = run(capsys, "predict", trained / "served", photos, "--format", "json", "--top", 2)
-    rows = json.loads(out)
+    code, out, err = run(capsys, "predict", trained / "served", photos, "--json", "--top-k", 2)
+    rows = document_of(out)["predictions"]
     assert (code, err) == (0, "")
     assert len(rows) == 30
     assert [row["label"] for row in rows] == [Path(row["file"]).parent.name for row in rows]
     assert all(row["top"][0] == {"label": row["label"], "score": row["score"]} for row in rows)
 
-    code, out, _ = run(capsys, "predict", trained / "served", photos, "--output", "labels.csv", "--top", 3)
+    code, out, _ = run(capsys, "predict", trained / "served", photos, "--output", "labels.csv", "--top-k", 3)
     assert (code, out) == (0, "")
     with open("labels.csv", newline="") as file:
         table = list(csv.DictReader(file))
@@ -63,8 +64,8 @@ def test_predict_names_the_colors_in_every_layout(trained, photos, here, capsys)
 
 
 def test_what_is_served_is_what_predict_says(trained, photos, capsys):
-    _, out, _ = run(capsys, "predict", trained / "served", photos / "green", "--format", "json")
-    rows = json.loads(out)
+    _, out, _ = run(capsys, "predict", trained / "served", photos / "green", "--json")
+    rows = json.loads(out)["predictions"]
     served = tft.serving.load(trained / "served").predict_bytes([Path(row["file"]).read_bytes() for row in rows])
     assert served["labels"].tolist() == [row["label"] for row in rows]
     assert served["scores"].max(axis=1) == pytest.approx([row["score"] for row in rows], abs=1e-6)
@@ -74,11 +75,11 @@ def test_export_turns_the_saved_file_into_the_same_model(trained, photos, here, 
     argv = ["export", trained / "model.keras", "again", "--class-names", "blue, green, red", "--examples", photos]
     code, out, _ = run(capsys, *argv)
     assert (code, out) == (0, "exported  again/1\n")
-    _, first, _ = run(capsys, "predict", "again", photos / "blue", "--format", "json")
-    _, second, _ = run(capsys, "predict", trained / "served", photos / "blue", "--format", "json")
-    scores = [[row["score"] for row in json.loads(text)] for text in (first, second)]
+    _, first, _ = run(capsys, "predict", "again", photos / "blue", "--json")
+    _, second, _ = run(capsys, "predict", trained / "served", photos / "blue", "--json")
+    scores = [[row["score"] for row in json.loads(text)["predictions"]] for text in (first, second)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
-    assert [row["label"] for row in json.loads(first)] == ["blue"] * 10
+    assert [row["label"] for row in json.loads(first)["predictions"]] == ["blue"] * 10
     metadata = json.loads(Path("again/1/assets.extra/metadata.json").read_text())
     assert metadata["examples"] == {"num": 16, "source": "given"}
 
@@ -102,6 +103,10 @@ def test_the_gate_is_red_with_3_and_keeps_nothing(photos, tiny_backbone, here, c
     assert "accuracy  0.333 on 6 validation images" in out
     assert "below --min-accuracy 0.9: nothing was kept" in err
     assert os.listdir(here) == []
+    code, out, _ = run(capsys, *argv, "--min-accuracy", 0.9, "--output", "run", "--json")
+    document = document_of(out)
+    assert (code, document["exit_code"], document["passed"], document["output"]) == (3, 3, False, None)
+    assert document["figures"]["accuracy"] == pytest.approx(1 / 3) and os.listdir(here) == []
 
 
 def test_flags_come_before_the_file_and_both_reach_the_run(photos, here, monkeypatch, capsys):
@@ -144,9 +149,9 @@ def test_a_backbone_of_keras_applications_goes_the_whole_way(photos, here, capsy
     assert code == 0
     assert "warning: weights=none starts 'mobilenet_v2' from random numbers" in err
     assert "exported  served/1" in out
-    code, out, _ = run(capsys, "predict", "served", photos, "--format", "json")
-    assert {row["label"] for row in json.loads(out)} <= {"blue", "green", "red"}
-    assert len(json.loads(out)) == 30
+    code, out, _ = run(capsys, "predict", "served", photos, "--json")
+    rows = json.loads(out)["predictions"]
+    assert {row["label"] for row in rows} <= {"blue", "green", "red"} and len(rows) == 30
 
 
 # Bad input: a sentence, exit code 1, and nothing half-written.
@@ -201,7 +206,7 @@ def test_bad_images_are_named_and_counted_and_skipped_only_when_asked(photos, ti
     code, out, err = run(capsys, *argv)
     assert code == 0
     assert err.startswith("warning: Left out 3 of 33 images")
-    assert "24 images to train on and 6 to measure on" in out
+    assert "24 images to train on and 6 to measure on" in err
 
 
 def test_a_backbone_that_can_not_be(photos, here, capsys):

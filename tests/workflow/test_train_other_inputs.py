@@ -48,8 +48,8 @@ def tones(tmp_path_factory):
 
 def _answers(capsys, model, *inputs):
     capsys.readouterr()
-    assert main(["predict", str(model), *map(str, inputs), "--format", "json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    assert main(["predict", str(model), *map(str, inputs), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["predictions"]
 
 
 def test_a_file_of_texts_becomes_a_model_that_reads_texts(reviews, tmp_path, capsys):
@@ -68,7 +68,7 @@ def test_a_table_becomes_a_model_that_reads_rows_with_gaps(patients, tmp_path, c
     argv = ["train", "--table", patients, "--target", "sick", "--columns", "age,ward", "--hidden-units", "8"]
     argv += ["--epochs", "30", "--learning-rate", "0.05", "--export", tmp_path / "served"]
     assert main([str(word) for word in argv]) == 0
-    out = capsys.readouterr().out
+    out = capsys.readouterr().err
     assert "number: age (6 missing)" in out and "category: ward" in out
     served = tft.serving.load(tmp_path / "served")
     assert served.metadata["builder"]["builder"] == "TabularClassifier"

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import yaml
+from cli_documents import document_of
 
 import tf_transfer as tft
 from tf_transfer.cli import main
@@ -60,11 +61,14 @@ def test_on_the_command_line(fields, tmp_path, capsys, monkeypatch):
     plain = {name: str(value) if name in ("images", "space") else value for name, value in fields.items()}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(plain))
     assert main(["tune", "--config", "run.yaml", "--max-trials", "2", "--export", "served"]) == 0
-    out = capsys.readouterr().out
-    assert "trial 2 of 2: learning_rate=0.3" in out
+    out, err = capsys.readouterr()
+    assert "trial 2 of 2: learning_rate=0.3" in err
     assert "2 trials, 0 failed" in out and "exported  served/1" in out and "tuning/trials.csv" in out
-    assert main(["tune", "--config", "run.yaml", "--max-trials", "2"]) == 0
-    assert "Going on where it was: 2 trials" in capsys.readouterr().out
+    assert main(["tune", "--config", "run.yaml", "--max-trials", "2", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "Going on where it was: 2 trials" in err
+    document = document_of(out)
+    assert document["output"] == "tuning" and len(document["search"]["trials"]) == 2
     assert main(["tune", "--config", "run.yaml", "--tuner", "random"]) == 1
     assert "another tuner" in capsys.readouterr().err
 

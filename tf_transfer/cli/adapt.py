@@ -1,13 +1,12 @@
 """`tf-transfer adapt`: labelled images and others without labels in, a classifier for the others out."""
 
-import sys
-
 from tf_transfer.cli.adapt_flags import GROUPS
 from tf_transfer.cli.config_flags import add_flags, read
-from tf_transfer.cli.exit_codes import ExitCode
-from tf_transfer.cli.printing import accuracy_on, finish_other_worker, print_places, verbosity
-from tf_transfer.cli.resuming import add_resume
+from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.printing import accuracy_on, note, other_worker, print_places, verbosity
+from tf_transfer.cli.shared_flags import add_resume
 from tf_transfer.workflow import AdaptConfig
+from tf_transfer.workflow.export_record import metrics
 
 NAME = "adapt"
 SUMMARY = "adapt a classifier to images without labels that look different"
@@ -22,14 +21,13 @@ examples:
   tf-transfer adapt --config adapt.yaml --method mcc
 
 A file for --config has the flags' names with underscores; flags come before the file. Adaptation can also hurt: look at
-the two accuracies, and where no target image has a label, get a hundred and name them with --validation.
-The exit code is 0 when all went well, 1 for input that can't be used, 2 for a flag that doesn't exist."""
+the two accuracies, and where no target image has a label, get a hundred and name them with --validation."""
 WHEN_STOPPED = "Stopped: nothing was saved or exported."
 
 
 def add_arguments(parser):
     add_flags(parser, AdaptConfig, GROUPS)
-    add_resume(parser, "what --output or --export names")
+    add_resume(parser)
 
 
 def run(arguments):
@@ -37,14 +35,20 @@ def run(arguments):
 
     config = read(arguments, AdaptConfig, "say where the images are: --source DIR --target DIR")
     if config.output is config.export is None:
-        print("Note: nothing is kept. To keep the model, give --output DIR or --export DIR.", file=sys.stderr)
-    result = adapt(config, resume=arguments.resume, verbose=verbosity())
+        note(arguments, "Note: nothing is kept. To keep the model, give --output DIR or --export DIR.")
+    result = adapt(config, resume=arguments.resume, verbose=verbosity(arguments))
     if not result.is_chief:
-        return finish_other_worker(result)
+        return other_worker(result)
+    content = {"is_chief": True, "class_names": result.class_names, "method": result.builder.method}
+    content |= {"figures": metrics(result.evaluation), "source_only": metrics(result.source_only)}
+    content |= {"output": result.output, "exported": result.export_path}
+    return Outcome(content, lambda: _show(config, result))
+
+
+def _show(config, result):
     for line in _measured(result):
         print(line)
     print_places(config, column=13, wrote=result.output, exported=result.export_path)
-    return ExitCode.SUCCESS
 
 
 def _measured(result):

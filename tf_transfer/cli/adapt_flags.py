@@ -2,6 +2,7 @@
 
 from tf_transfer.adaptation.classifier_builder import METHODS, SCHEDULES
 from tf_transfer.cli import train_flags
+from tf_transfer.cli.shared_flags import words
 
 
 def as_in_train(title, *names):
@@ -13,21 +14,16 @@ GROUPS = {
     "images": (
         "what to learn from, and what to adapt to",
         {
-            "source": ("DIR", "folder with one subfolder of labelled images per class, named like the class"),
-            "target": (
-                "DIR", "folder of images to adapt to; with subfolders named like the classes, their labels are used to "
+            "source": words("source", ", with one subfolder of labelled ones per class, named like the class"),
+            "target": words(
+                "target", "; with subfolders named like the classes, their labels are used to "
                 "measure, never to train",
             ),
             "target_labels": (
                 "true|false", "whether the subfolders of --target are classes (default: told from their names)",
             ),
-            "validation": (
-                "DIR", "labelled images like those of --target, to measure on (default: a part of a labelled --target)",
-            ),
-            "validation_split": (
-                "FRACTION", "part of each class of a labelled --target that is measured on and not adapted to "
-                "(default: 0.2)",
-            ),
+            "validation": words("validation", ", of a labelled --target"),
+            "validation_split": words("validation_split", ", of a labelled --target (default: 0.2)"),
             **as_in_train("images", "class_names", "skip_bad", "image_size", "channels", "augmentation"),
         },
     ),
@@ -50,14 +46,14 @@ GROUPS = {
         "the pretrained network (backbone), and the new layers on top of it (head)",
         {
             **as_in_train("model", "backbone", "weights", "backbone_options"),
-            "trainable": (
-                "WHAT", "what trains in the backbone: true, a number of blocks from the top, a fraction, a block's "
+            "trainable": words(
+                "trainable", ": true, a number of blocks from the top, a fraction, a block's "
                 "name (from there up), names with commas, or re:PATTERN; false adapts the hidden layers of the head "
                 "only",
             ),
             **as_in_train("model", "batch_norm", "pooling"),
-            "hidden_units": (
-                "N,N,...", "sizes of hidden layers in the head; the outputs of the last are what is brought together "
+            "hidden_units": words(
+                "hidden_units", "; the outputs of the last are what is brought together "
                 "(default: 256)",
             ),
             **as_in_train("model", "dropout", "l2", "label_smoothing"),
@@ -67,16 +63,15 @@ GROUPS = {
         "first on the source alone, which gives the model to compare to, then on both",
         {
             "source_epochs": ("N", "passes over the source alone; 0 leaves them out"),
-            "epochs": ("N", "passes over the longer of the two folders, with the method"),
-            "learning_rate": ("RATE", "size of the steps"),
-            "batch_size": ("N", "images of each folder in one step; take less when memory runs out"),
-            **as_in_train("training", "seed", "strategy"),
+            "epochs": words("epochs", " of the longer of the two folders, with the method"),
+            "learning_rate": words("learning_rate"),
+            **as_in_train("training", "batch_size", "seed", "strategy"),
         },
     ),
     "result": (
         "what to do with the adapted model",
         {
-            "output": ("DIR", "new folder for model.keras, config.yaml, history.csv, pictures and report.html"),
+            "output": words("output", ": what train writes, pictures and report.html"),
             "projection": ("NAME", "how features become a picture: tsne or pca"),
             "export": train_flags.GROUPS["result"][1]["export"],
         },

@@ -1,7 +1,7 @@
 """`tf-transfer backbones`: which pretrained networks there are."""
 
 from tf_transfer import _checks
-from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import Outcome
 from tf_transfer.cli.printing import print_table
 
 NAME = "backbones"
@@ -24,15 +24,29 @@ def add_arguments(parser):
 
 
 def run(arguments):
-    from rich.table import Table
-
-    from tf_transfer.backbones import APPLICATIONS, names
+    from tf_transfer.backbones import names
 
     found = names(arguments.filter)
     if not found:
         raise ValueError(
             f"No backbone has {arguments.filter!r} in its name.{_checks.did_you_mean(arguments.filter, names())}"
         )
+    return Outcome({"backbones": [_entry(name) for name in found]}, lambda: print_table(_table(found)))
+
+
+def _entry(name):
+    from tf_transfer.backbones import APPLICATIONS
+
+    entry = APPLICATIONS.get(name)
+    known = ("default_size", "smallest_size", "preprocessing", "normalization")
+    return {"name": name, **{field: getattr(entry, field, None) for field in known}}
+
+
+def _table(found):
+    from rich.table import Table
+
+    from tf_transfer.backbones import APPLICATIONS
+
     table = Table(box=None, pad_edge=False)
     # A name that is cut off at the edge of a narrow screen can't be typed.
     table.add_column("name", no_wrap=True)
@@ -47,5 +61,4 @@ def run(arguments):
         else:
             sizes = f"{entry.default_size} px", f"{entry.smallest_size} px"
             table.add_row(name, *sizes, entry.preprocessing, entry.normalization)
-    print_table(table)
-    return ExitCode.SUCCESS
+    return table

@@ -1,10 +1,7 @@
 """`tf-transfer bench-serving`: how long an exported model takes to answer."""
 
-import dataclasses
-import json
-
-from tf_transfer.cli.exit_codes import ExitCode
-from tf_transfer.cli.printing import print_table
+from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.printing import print_table, working
 
 NAME = "bench-serving"
 SUMMARY = "measure how long an exported model takes to answer"
@@ -27,18 +24,15 @@ def add_arguments(parser):
     parser.add_argument(
         "--seconds", type=float, default=5.0, metavar="S", help="how long to measure each batch size (default: 5)"
     )
-    parser.add_argument("--json", action="store_true", help="write the figures as JSON instead of a table")
 
 
 def run(arguments):
     from tf_transfer.serving import benchmark
 
-    found = benchmark(arguments.path, _sizes(arguments.batch_sizes), seconds=arguments.seconds)
-    if arguments.json:
-        print(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
-    else:
-        print_table(_table(found))
-    return ExitCode.SUCCESS
+    sizes = _sizes(arguments.batch_sizes)
+    with working(arguments, f"Measuring batches of {arguments.batch_sizes} for {arguments.seconds:g} s each"):
+        found = benchmark(arguments.path, sizes, seconds=arguments.seconds)
+    return Outcome({"measurements": found}, lambda: print_table(_table(found)))
 
 
 def _sizes(text):

@@ -1,8 +1,11 @@
 """`tf-transfer convert`: a trained model in, a file for devices and other runtimes out."""
 
+import dataclasses
 import os
 
-from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.printing import working
+from tf_transfer.cli.shared_flags import add_shared
 
 NAME = "convert"
 SUMMARY = "turn a model into a file for devices (LiteRT) or other runtimes (ONNX)"
@@ -38,7 +41,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--representative", metavar="DIR", help="folder with typical images, 100 or more, for int8")
     compared = parser.add_mutually_exclusive_group()
-    compared.add_argument("--examples", metavar="DIR", help="folder with images, to compare predictions on")
+    add_shared(compared, "examples")
     compared.add_argument("--labelled", metavar="DIR", help="folder with a subfolder a class, to measure accuracy on")
     parser.add_argument(
         "--io-dtype",
@@ -46,7 +49,7 @@ def add_arguments(parser):
         default="float32",
         help="type of inputs and outputs of an int8 file (default: float32)",
     )
-    parser.add_argument("--skip-bad", action="store_true", help="leave out images that can't be read")
+    add_shared(parser, "skip_bad")
 
 
 def run(arguments):
@@ -58,8 +61,9 @@ def run(arguments):
     function = PlainFunction.of(arguments.model)
     examples, labels = _compared_on(arguments, function)
     convert = _to_onnx if arguments.to == "onnx" else _to_litert
-    _print(convert(arguments, function, path, examples, labels))
-    return ExitCode.SUCCESS
+    with working(arguments, f"Converting {arguments.model} and comparing predictions"):
+        converted = convert(arguments, function, path, examples, labels)
+    return Outcome({"quantization": None, **dataclasses.asdict(converted)}, lambda: _print(converted))
 
 
 def _to_litert(arguments, function, path, examples, labels):

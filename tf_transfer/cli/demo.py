@@ -1,6 +1,8 @@
 """`tf-transfer demo`: the main job on data that comes with the package."""
 
-from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.shared_flags import add_shared
+from tf_transfer.workflow.export_record import metrics
 
 NAME = "demo"
 SUMMARY = "see it work on handwritten digits, without network, in a few minutes"
@@ -15,9 +17,7 @@ WHEN_STOPPED = "Stopped: nothing was exported, and no page was written."
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "--export", metavar="DIR", default="saved_models/digits", help="served model (default: %(default)s)"
-    )
+    add_shared(parser, "export", default="saved_models/digits")
     parser.add_argument("--report", metavar="FILE", default="demo_report.html", help="page (default: %(default)s)")
     parser.add_argument(
         "--seeds",
@@ -36,5 +36,17 @@ def add_arguments(parser):
 def run(arguments):
     from tf_transfer.workflow import run_demo
 
-    run_demo(arguments.export, arguments.report, arguments.seeds, quick=arguments.quick, record=arguments.record)
-    return ExitCode.SUCCESS
+    options = {"quick": arguments.quick, "record": arguments.record, "verbose": int(not arguments.quiet)}
+    result = run_demo(arguments.export, arguments.report, arguments.seeds, **options)
+    runs = [{"method": run.method, "seed": run.seed, "figures": metrics(run.test)} for run in result.runs]
+    best = {"method": result.best.method, "seed": result.best.seed}
+    content = {"runs": runs, "best": best, "exported": result.export_path, "report": result.report_path}
+    return Outcome(content, lambda: _show(result))
+
+
+def _show(result):
+    low, high = result.best.test.accuracy_interval()
+    figures = f"{result.best.test.accuracy:.3f} (95% interval {low:.3f} to {high:.3f})"
+    print(f"best      {result.best.method}, seed {result.best.seed}, accuracy {figures}")
+    print(f"exported  {result.export_path}")
+    print(f"wrote     {result.report_path}")

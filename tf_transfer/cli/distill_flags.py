@@ -1,6 +1,7 @@
 """The words on the flags of `tf-transfer distill`, see `config_flags`."""
 
 from tf_transfer.cli.adapt_flags import as_in_train
+from tf_transfer.cli.shared_flags import words
 from tf_transfer.workflow.distill_losses import LOSSES
 
 GROUPS = {
@@ -13,11 +14,11 @@ GROUPS = {
                 "or a whole classifier that goes on learning: MODEL.keras",
             ),
             **as_in_train("model", "weights", "backbone_options"),
-            "trainable": (
-                "WHAT", "what trains in the student's backbone: true, a number of blocks from the top, a fraction, a "
+            "trainable": words(
+                "trainable", " of the student: true, a number of blocks from the top, a fraction, a "
                 "block's name (from there up), names with commas, or re:PATTERN (default: true)",
             ),
-            "batch_norm": ("MODE", "trainable, or frozen keeps the backbone's as it was trained (default: trainable)"),
+            "batch_norm": words("batch_norm", " (default: trainable)"),
             **as_in_train("model", "pooling", "hidden_units", "dropout", "l2", "label_smoothing"),
         },
     ),
@@ -26,18 +27,13 @@ GROUPS = {
         {
             **as_in_train("images", "images"),
             "unlabeled": ("DIR", "folder of images without labels, on which the student learns from the teacher alone"),
-            "validation": ("DIR", "a second folder like --images, to measure on (default: a part of --images)"),
-            **as_in_train("images", "validation_split"),
-            "class_names": (
-                "A,B,...", "the classes in the order of the teacher's scores (default: that of the run which made it, "
-                "or all, sorted)",
+            **as_in_train("images", "validation", "validation_split"),
+            "class_names": words(
+                "class_names", " of the teacher (default: that of the run which made it, or all, sorted)"
             ),
             **as_in_train("images", "skip_bad"),
-            "image_size": (
-                "N or HxW", "pixels of the student's images, height x width; the teacher gets its own (default: those "
-                "of the student's backbone)",
-            ),
-            "channels": ("1|3|4", "1 for grey, 3 for color, 4 with transparency (default: the teacher's own)"),
+            "image_size": words("image_size", ", which is the student's; the teacher gets images of its own size"),
+            "channels": words("channels", " (default: the teacher's own)"),
             **as_in_train("images", "augmentation"),
         },
     ),
@@ -62,18 +58,15 @@ GROUPS = {
     "training": (
         "of all of the student at once",
         {
-            "epochs": ("N", "passes over all images"),
-            "learning_rate": ("RATE", "size of the steps"),
+            "epochs": words("epochs"),
+            "learning_rate": words("learning_rate"),
             **as_in_train("training", "batch_size", "seed", "strategy"),
         },
     ),
     "result": (
         "what to do with the student",
         {
-            "output": (
-                "DIR", "new folder for model.keras, config.yaml, history.csv, comparison.csv, confusion.png and "
-                "report.html",
-            ),
+            "output": words("output", ": what train writes, comparison.csv, confusion.png and report.html"),
             **as_in_train("result", "export"),
         },
     ),

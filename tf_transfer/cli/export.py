@@ -1,6 +1,8 @@
 """`tf-transfer export`: a `.keras` file in, a version folder for TensorFlow Serving out."""
 
-from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.printing import working
+from tf_transfer.cli.shared_flags import add_class_names, add_shared, class_names
 
 NAME = "export"
 SUMMARY = "turn a .keras file into a model that TensorFlow Serving loads"
@@ -23,13 +25,11 @@ _TASKS = ("single_label", "binary", "multi_label", "regression", "embeddings")
 def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL.keras", help="saved Keras model")
     parser.add_argument("path", metavar="DIR", help="folder of the served model, such as saved_models/flowers")
-    parser.add_argument(
-        "--class-names", metavar="A,B,...", help="labels, in the order of the scores (default: 0,1,...)"
-    )
-    parser.add_argument("--examples", metavar="DIR", help="folder with real images, to compare predictions on")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out examples that can't be read")
+    add_class_names(parser, " (default: those of the file, else 0,1,...)")
+    add_shared(parser, "examples")
+    add_shared(parser, "skip_bad")
     parser.add_argument("--task", choices=_TASKS, help="what the model is for (default: told from its last layer)")
-    parser.add_argument("--top-k", type=int, metavar="N", help="also give the N best classes and their scores")
+    add_shared(parser, "top_k", type=int, more=" (default: none)")
     parser.add_argument(
         "--features",
         action="store_true",
@@ -53,22 +53,13 @@ def run(arguments):
 
     check_target(arguments.path)
     metrics = dict(_metric(text) for text in arguments.metric)
-    names = None if arguments.class_names is None else [name.strip() for name in arguments.class_names.split(",")]
     model = load_model(arguments.model, compile=False)
     examples = None if arguments.examples is None else _read(arguments.examples, arguments.skip_bad, model)
-    path = export(
-        model,
-        arguments.path,
-        class_names=names,
-        examples=examples,
-        task=arguments.task,
-        top_k=arguments.top_k,
-        features=arguments.features_layer or arguments.features,
-        keep=arguments.keep,
-        metrics=metrics,
-    )
-    print(f"exported  {path}")
-    return ExitCode.SUCCESS
+    options = {"task": arguments.task, "top_k": arguments.top_k, "keep": arguments.keep, "metrics": metrics}
+    options["features"] = arguments.features_layer or arguments.features
+    with working(arguments, f"Exporting {arguments.model} and comparing predictions"):
+        path = export(model, arguments.path, class_names=class_names(arguments), examples=examples, **options)
+    return Outcome({"exported": path}, lambda: print(f"exported  {path}"))
 
 
 def _metric(text):

@@ -4,11 +4,11 @@ import csv
 import io
 import json
 import os
-import sys
 
 from tf_transfer import _files
-from tf_transfer.cli.exit_codes import ExitCode
-from tf_transfer.cli.printing import print_table
+from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.printing import print_table, verbosity
+from tf_transfer.cli.shared_flags import add_class_names, add_shared, class_names
 
 NAME = "predict"
 SUMMARY = "ask a trained model about images, texts, rows or recordings"
@@ -19,14 +19,14 @@ progress and warnings to the error stream."""
 EXAMPLES = """\
 examples:
   tf-transfer predict saved_models/flowers photo.jpg holiday/
-  tf-transfer predict saved_models/flowers/2 holiday/ --top 3 --output labels.csv
+  tf-transfer predict saved_models/flowers/2 holiday/ --top-k 3 --output labels.csv
   tf-transfer predict model.keras photo.jpg --class-names daisy,rose,tulip
   tf-transfer predict saved_models/reviews reviews.csv --output labels.csv
   tf-transfer predict saved_models/heart new_patients.csv
-  tf-transfer predict saved_models/flowers holiday/ --format json | jq '.[].label'"""
+  tf-transfer predict saved_models/flowers holiday/ --json | jq '.predictions[].label'"""
 WHEN_STOPPED = "Stopped: nothing was written."
 
-_FORMATS = ("table", "csv", "json")
+_FORMATS = ("table", "csv")
 
 
 def add_arguments(parser):
@@ -39,47 +39,47 @@ def add_arguments(parser):
         nargs="+",
         help="image or WAV files, and folders with them anywhere below; or a file of texts or rows, as in training",
     )
-    parser.add_argument("--top", type=int, default=1, metavar="N", help="how many of the best labels (default: 1)")
-    parser.add_argument("--format", choices=_FORMATS, help="how to write them (default: by --output, else table)")
+    add_shared(parser, "top_k", type=int, default=1)
+    parser.add_argument("--format", choices=_FORMATS, help="how to write them on the screen (default: table)")
     parser.add_argument("--output", metavar="FILE", help="write to a .csv or .json file instead of the screen")
-    parser.add_argument("--class-names", metavar="A,B,...", help="labels of a .keras file that has none of its own")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="examples at once (default: 32)")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out files that can't be read")
+    add_class_names(parser, ", for a .keras file that knows none (default: those of the model)")
+    add_shared(parser, "batch_size", type=int, default=32)
+    add_shared(parser, "skip_bad")
 
 
 def run(arguments):
     from tf_transfer.workflow import predict
 
-    layout = _layout(arguments)
+    write = _writer(arguments)
     _check_output(arguments.output)
     predictions = predict(
         arguments.model,
         arguments.inputs,
-        class_names=_names(arguments.class_names),
-        top_k=arguments.top,
+        class_names=class_names(arguments),
+        top_k=arguments.top_k,
         batch_size=arguments.batch_size,
         skip_bad=arguments.skip_bad,
-        verbose=int(sys.stderr.isatty()),
+        verbose=int(verbosity(arguments) == 1),
     )
-    if layout == "table":
-        print_table(_table(predictions))
-        return ExitCode.SUCCESS
-    text = _csv(predictions) if layout == "csv" else _json(predictions)
-    if arguments.output is None:
-        print(text, end="")
-    else:
-        _files.write_text(arguments.output, text)
-    return ExitCode.SUCCESS
+    content = {"predictions": _rows(predictions)}
+    if arguments.output is not None:
+        _files.write_text(arguments.output, write(predictions))
+        return Outcome({**content, "output": arguments.output}, lambda: None)
+    return Outcome({**content, "output": None}, lambda: write(predictions))
 
 
-def _layout(arguments):
+def _writer(arguments):
+    """Returns a function of predictions that gives the text of a file, or shows them."""
     if arguments.output is None:
-        return arguments.format or "table"
-    suffix = os.path.splitext(arguments.output)[1].lstrip(".")
-    layout = arguments.format or suffix
-    if layout not in ("csv", "json"):
-        raise ValueError(f"--output must end in .csv or .json, or come with --format. Received: {arguments.output!r}.")
-    return layout
+        if arguments.format == "csv":
+            return lambda predictions: print(_csv(predictions), end="")
+        return lambda predictions: print_table(_table(predictions))
+    ending = os.path.splitext(arguments.output)[1]
+    if ending not in (".csv", ".json"):
+        raise ValueError(f"--output must end in .csv or .json. Received: {arguments.output!r}.")
+    if arguments.format == "table" or (arguments.format == "csv" and ending == ".json"):
+        raise ValueError(f"--format {arguments.format} does not go with --output {arguments.output!r}: leave it out.")
+    return _csv if ending == ".csv" else _json
 
 
 def _check_output(path):
@@ -90,10 +90,6 @@ def _check_output(path):
         raise IsADirectoryError(f"--output must be a file, but {path!r} is a folder.")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"--output can't be written: {folder!r} is no folder or not writable.")
-
-
-def _names(text):
-    return None if text is None else [name.strip() for name in text.split(",")]
 
 
 def _table(predictions):
@@ -148,10 +144,13 @@ def _csv(predictions):
 
 
 def _json(predictions):
+    return json.dumps({"predictions": _rows(predictions)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rows(predictions):
     if _are_numbers(predictions):
-        rows = [{"file": row.file, "values": list(row.values)} for row in predictions]
-        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    rows = [
+        return [{"file": row.file, "values": list(row.values)} for row in predictions]
+    return [
         {
             "file": row.file,
             "label": row.label,
@@ -160,4 +159,3 @@ def _json(predictions):
         }
         for row in predictions
     ]
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"

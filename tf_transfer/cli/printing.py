@@ -1,17 +1,39 @@
 """What commands print alike: measured accuracies, tables, and where a run left what it kept."""
 
+import contextlib
 import os
 import sys
 
 from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import Outcome
 
 # A log or a pipe has no width of its own, and rows that are folded there can't be read by a program.
 _WIDTH_OF_NO_SCREEN = 160
 
 
-def verbosity():
+def verbosity(arguments):
     """Returns the `verbose` of a training: bars that redraw themselves on a screen, a line an epoch in a log."""
-    return 1 if sys.stdout.isatty() else 2
+    if arguments.quiet:
+        return 0
+    return 1 if sys.stderr.isatty() else 2
+
+
+def note(arguments, text):
+    """Says something on the error stream that is neither a result nor a warning."""
+    if not arguments.quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def working(arguments, text):
+    """Shows on a screen that a command without a bar of its own is at work; a log gets nothing."""
+    from rich.console import Console
+
+    if arguments.quiet or not sys.stderr.isatty():
+        yield
+        return
+    with Console(file=sys.stderr).status(text):
+        yield
 
 
 def accuracy_on(evaluation, images):
@@ -52,16 +74,27 @@ def print_places(config, *, column=10, **places):
         print(f"{'try it':<{column}}tf-transfer predict {config.export} {getattr(config, 'example', 'IMAGE')}")
 
 
-def finish_other_worker(result):
-    """Says that the first worker of a run has what came out, and returns the exit code of any other."""
-    print("Done: the first worker says what came out, and wrote it.")
-    return ExitCode.SUCCESS if getattr(result, "passed", True) else ExitCode.GATE_MISSED
+def other_worker(result):
+    """Returns the outcome of a process that is not the first worker of its run, which has what came out."""
+    code = ExitCode.SUCCESS if getattr(result, "passed", True) else ExitCode.GATE_MISSED
+    said = "Done: the first worker says what came out, and wrote it."
+    return Outcome({"is_chief": False}, lambda: print(said), code)
 
 
-def finish_gated(config, result):
-    """Prints where a run with `min_accuracy` left its model, or that it kept none, and returns the exit code."""
-    if not result.passed:
-        print(f"The accuracy is below --min-accuracy {config.min_accuracy:g}: nothing was kept.", file=sys.stderr)
-        return ExitCode.GATE_MISSED
-    print_places(config, saved=result.saved_model, exported=result.export_path)
-    return ExitCode.SUCCESS
+def gated(config, result, content, show):
+    """Returns the outcome of a run with `min_accuracy`: as it is shown, then where it left its model, or that not."""
+    places = {"output": result.output, "saved_model": result.saved_model, "exported": result.export_path}
+    content = {"is_chief": True, **content, "passed": result.passed, **places}
+    if result.passed:
+
+        def finish():
+            print_places(config, saved=result.saved_model, wrote=result.output, exported=result.export_path)
+
+        code = ExitCode.SUCCESS
+    else:
+
+        def finish():
+            print(f"The accuracy is below --min-accuracy {config.min_accuracy:g}: nothing was kept.", file=sys.stderr)
+
+        code = ExitCode.GATE_MISSED
+    return Outcome(content, lambda: (show(), finish()), code)

@@ -1,6 +1,6 @@
 """`tf-transfer rollback`: an older version of a served model, served again."""
 
-from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import Outcome
 
 NAME = "rollback"
 SUMMARY = "serve an older version of a model again"
@@ -28,5 +28,5 @@ def run(arguments):
 
     path = rollback(arguments.path, arguments.to)
     copied = versions(arguments.path)[-1].copied_from
-    print(f"published  {path}, a copy of version {copied}")
-    return ExitCode.SUCCESS
+    said = f"published  {path}, a copy of version {copied}"
+    return Outcome({"exported": path, "copied_from": copied}, lambda: print(said))

@@ -1,4 +1,4 @@
-"""Runs a command and turns what happens into sentences and an exit code."""
+"""Runs a command and turns what happens into sentences, or JSON, and an exit code."""
 
 import contextlib
 import signal
@@ -8,19 +8,24 @@ import warnings
 
 from tf_transfer import _checks
 from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import error_document, print_json
 from tf_transfer.cli.parser import build_parser
+from tf_transfer.cli.usage import UsageError
 
 
 def main(argv=None):
     """Runs `tf-transfer` with a list of arguments, those of the process by default, and returns the exit code.
+
+    What a command found goes to the standard output, as text or with `--json` as one document; all else, the progress
+    of libraries too, to the error stream.
 
     Args:
         argv: List of strings, or None.
 
     Returns:
         Integer: 0 when all went well, 1 for input that can't be used, 2 for a command that can't be read (raised as
-        `SystemExit`, by `argparse`), 3 for an accuracy below `--min-accuracy`, 130 after Ctrl-C, 143 when the
-        process was asked to end (SIGTERM).
+        `SystemExit`, by `argparse`), 3 for an accuracy below `--min-accuracy` or a run that was not reproduced, 130
+        after Ctrl-C, 143 when the process was asked to end (SIGTERM).
 
     Example:
 
@@ -29,20 +34,49 @@ def main(argv=None):
     xception        299 px          71 px  tf             batch
     0
     """
-    arguments, unknown = build_parser().parse_known_args(argv)
-    if unknown:
-        arguments.usage_error(f"unknown: {' '.join(unknown)}.{_checks.did_you_mean(unknown[0], arguments.flags)}")
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        arguments, unknown = build_parser().parse_known_args(argv)
+        if unknown:
+            arguments.usage_error(f"unknown: {' '.join(unknown)}.{_checks.did_you_mean(unknown[0], arguments.flags)}")
+        return _run(arguments)
+    except UsageError as error:
+        if "--json" in argv:
+            print_json(error_document(error.sentence, ExitCode.WRONG_USAGE))
+        raise
+
+
+def _run(arguments):
     with _warnings_in_sentences(), _asked_to_end() as asked:
         try:
-            return arguments.run(arguments)
+            # Whatever a library prints is progress; what was found is shown at the end.
+            with contextlib.redirect_stdout(sys.stderr):
+                outcome = arguments.run(arguments)
+            if arguments.json:
+                print_json(outcome.document(arguments.command))
+            else:
+                outcome.show()
+            return outcome.exit_code
         except (ValueError, OSError, TypeError, RuntimeError) as error:
-            if getattr(arguments, "debug", False):
+            if arguments.debug:
                 traceback.print_exc()
-            _say(f"error: {_sentence(error)}")
-            return ExitCode.BAD_INPUT
+            sentence = _sentence(error)
+            return _failed(arguments, f"error: {sentence}", sentence, ExitCode.BAD_INPUT)
         except KeyboardInterrupt as stop:
-            _say(f"\n{str(stop) or arguments.when_stopped}")
-            return ExitCode.TERMINATED if asked else ExitCode.INTERRUPTED
+            sentence = str(stop) or arguments.when_stopped
+            code = ExitCode.TERMINATED if asked else ExitCode.INTERRUPTED
+            return _failed(arguments, f"\n{sentence}", sentence, code)
+        except Exception as fault:
+            if arguments.json:
+                print_json(error_document(f"A fault in tf-transfer: {fault!r}", ExitCode.BAD_INPUT))
+            raise
+
+
+def _failed(arguments, said, sentence, code):
+    _say(said)
+    if arguments.json:
+        print_json(error_document(sentence, code))
+    return code
 
 
 def _sentence(error):

@@ -1,12 +1,11 @@
 """`tf-transfer train`: labelled images, texts, rows or recordings in, a measured and exported model out."""
 
-import sys
-
 from tf_transfer.cli.config_flags import add_flags, read
-from tf_transfer.cli.printing import accuracy_on, error_on, finish_gated, finish_other_worker, verbosity
-from tf_transfer.cli.resuming import add_resume
+from tf_transfer.cli.printing import accuracy_on, error_on, gated, note, other_worker, verbosity
+from tf_transfer.cli.shared_flags import add_resume
 from tf_transfer.cli.train_other_flags import GROUPS
 from tf_transfer.workflow import AudioTrainConfig, TableTrainConfig, TextTrainConfig, TrainConfig
+from tf_transfer.workflow.export_record import metrics
 
 NAME = "train"
 SUMMARY = "train a model on images, texts, a table or recordings"
@@ -26,8 +25,7 @@ examples:
   tf-transfer train --config run.yaml --learning-rate 1e-3
 
 A file for --config has the flags' names with underscores, as in `backbone: mobilenet_v2`; flags come before the file.
-The exit code is 0 when all went well, 3 when the accuracy is below --min-accuracy (then nothing is saved or
-exported, a gate for automatic runs), 1 for input that can't be used, 2 for a flag that doesn't exist."""
+When the accuracy is below --min-accuracy nothing is kept and the exit code is 3, a gate for automatic runs."""
 WHEN_STOPPED = (
     "Stopped: nothing was saved or exported. Features of the frozen backbone that were complete stay in the cache, so "
     "that the next run starts faster."
@@ -40,22 +38,27 @@ _REQUEST = "say what to learn from: --images DIR, --text FILE, --table FILE or -
 
 def add_arguments(parser):
     add_flags(parser, _CONFIGS, GROUPS)
-    add_resume(parser, "what --export or --save-model names")
+    add_resume(parser)
 
 
 def run(arguments):
     from tf_transfer.workflow import train
 
     config = read(arguments, _CONFIGS, _REQUEST)
-    if config.export is config.save_model is config.min_accuracy is None:
-        print("Note: the model is only measured. To keep it, give --export DIR or --save-model FILE.", file=sys.stderr)
-    result = train(config, resume=arguments.resume, verbose=verbosity())
+    if config.output is config.export is config.save_model is config.min_accuracy is None:
+        kept = "--output DIR, --export DIR or --save-model FILE"
+        note(arguments, f"Note: the model is only measured. To keep it, give {kept}.")
+    result = train(config, resume=arguments.resume, verbose=verbosity(arguments))
     if not result.is_chief:
-        return finish_other_worker(result)
+        return other_worker(result)
+    content = {"class_names": result.class_names, "figures": metrics(result.evaluation)}
+    return gated(config, result, content, lambda: _show(config, result))
+
+
+def _show(config, result):
     if result.class_names is None:
         print(f"error     {error_on(result.evaluation, '{} validation examples')}")
     else:
         noun = "images" if isinstance(config, TrainConfig) else "examples"
         print(f"accuracy  {accuracy_on(result.evaluation, f'{{}} validation {noun}')}")
         print(f"macro-F1  {result.evaluation.macro_f1:.3f}")
-    return finish_gated(config, result)

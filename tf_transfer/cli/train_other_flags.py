@@ -1,13 +1,12 @@
 """The words on the flags of `tf-transfer train` for texts, tables and recordings beside those for images."""
 
 from tf_transfer.cli import train_flags
+from tf_transfer.cli.shared_flags import words
 from tf_transfer.data import audio_recipe_names
 
 _TITLE, _IMAGES = train_flags.GROUPS["images"]
 _TRAINING_TITLE, _TRAINING = train_flags.GROUPS["training"]
 _MODEL_TITLE, _MODEL = train_flags.GROUPS["model"]
-_, _AUGMENTATION = _IMAGES["augmentation"]
-_, _BACKBONE = _MODEL["backbone"]
 
 GROUPS = {
     "examples": (
@@ -18,11 +17,11 @@ GROUPS = {
             "table": ("FILE", "CSV, TSV or parquet file; what its columns are taken for is said"),
             "audio": ("DIR", "folder with one subfolder of WAV files per class"),
             "target": ("COLUMN", "of --text and --table: the column to predict"),
-            "validation": ("PATH", "a second such folder or file, to measure the model on (default: a part of it)"),
+            "validation": _IMAGES["validation"],
             "validation_split": _IMAGES["validation_split"],
             "class_names": _IMAGES["class_names"],
-            "skip_bad": (None, "leave out images or recordings that can't be read, instead of stopping"),
-            "augmentation": ("NAME", f"{_AUGMENTATION}; for recordings: {', '.join(audio_recipe_names())}"),
+            "skip_bad": _IMAGES["skip_bad"],
+            "augmentation": words("augmentation", f"; for recordings: {', '.join(audio_recipe_names())}"),
         },
     ),
     "images": ("how images are read", {name: _IMAGES[name] for name in ("image_size", "channels")}),
@@ -58,13 +57,13 @@ GROUPS = {
         _MODEL_TITLE,
         {
             **_MODEL,
-            "backbone": (
-                "NAME",
-                f"{_BACKBONE}; for texts also keras_hub:PRESET, and mean, cnn or transformer, which start at random; "
+            "backbone": words(
+                "backbone",
+                "; for texts also keras_hub:PRESET, and mean, cnn or transformer, which start at random; "
                 "for recordings small_conv, which does too (default: mobilenet_v2); of texts mean, of recordings "
                 "small_conv",
             ),
-            "hidden_units": ("N,N,...", "sizes of hidden layers in the head (default: none; of a table 64,64)"),
+            "hidden_units": words("hidden_units", " (default: none; of a table 64,64)"),
         },
     ),
     "training": (
@@ -75,9 +74,9 @@ GROUPS = {
                 "N",
                 "passes over the examples in the first phase (default: 20), none for a network that starts at random",
             ),
-            "epochs": (
-                "N",
-                "passes in the second phase; 0 leaves it out (default: 10), 30 for a network that starts at random, "
+            "epochs": words(
+                "epochs",
+                " in the second phase; 0 leaves it out (default: 10), 30 for a network that starts at random, "
                 "100 for a table",
             ),
         },

@@ -3,10 +3,11 @@
 import contextlib
 
 from tf_transfer.cli.config_flags import add_flags, read
-from tf_transfer.cli.exit_codes import ExitCode
-from tf_transfer.cli.printing import accuracy_on, finish_gated, print_table
+from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.printing import accuracy_on, gated, print_table
 from tf_transfer.cli.tune_flags import GROUPS
 from tf_transfer.workflow import TuneConfig
+from tf_transfer.workflow.export_record import metrics
 
 NAME = "tune"
 SUMMARY = "search for the best way to train on a folder per class"
@@ -28,8 +29,7 @@ A space has a name and what it may be on each line. A name is a flag of `train` 
   unfreeze: {choice: [0.25, 0.5], when: {epochs: [10]}}
 Trials that leave the backbone as it is share what it makes of the images and take seconds. A search that was stopped,
 even killed, goes on when the command is given again.
-The exit code is 0 when all went well, 3 when the best accuracy is below --min-accuracy, 1 for input that can't be
-used or when no trial ended well, 2 for a flag that doesn't exist."""
+When no trial ended well the exit code is 1, when the best accuracy is below --min-accuracy it is 3."""
 WHEN_STOPPED = "Stopped: finished trials are kept; the same command goes on from there."
 _SHOWN = 10
 
@@ -53,15 +53,20 @@ def run(arguments):
     if arguments.resume and config.overwrite:
         raise ValueError("--resume goes on with a search, and --overwrite begins it anew: leave out one of them.")
     with _role(arguments):
-        result = tune(config)
+        result = tune(config, verbose=int(not arguments.quiet))
     if result is None:
-        print("There are no more trials; the chief has the result.")
-        return ExitCode.SUCCESS
+        said = "There are no more trials; the chief has the result."
+        return Outcome({"is_chief": False}, lambda: print(said))
+    content = {"class_names": result.class_names, "figures": metrics(result.evaluation)}
+    content["search"] = result.search.to_dict()
+    return gated(config, result, content, lambda: _show(config, result))
+
+
+def _show(config, result):
     print_table(result.search.table(_SHOWN))
     images = "the {} validation images that the search chose by"
     print(f"accuracy  {accuracy_on(result.evaluation, images)}")
     print(f"trials    {config.output}/trials.csv")
-    return finish_gated(config, result)
 
 
 def _role(arguments):

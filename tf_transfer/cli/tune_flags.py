@@ -1,6 +1,7 @@
 """The words on the flags of `tf-transfer tune`, see `config_flags`."""
 
 from tf_transfer.cli import train_flags
+from tf_transfer.cli.shared_flags import words
 
 GROUPS = {
     "search": (
@@ -25,5 +26,5 @@ GROUPS["result"] = (_TITLE, {name: words for name, words in _RESULT.items() if n
 _TITLE, _TRAINING = GROUPS["training"]
 GROUPS["training"] = (
     _TITLE,
-    {**_TRAINING, "strategy": ("NAME", "mirrored trains each trial on all devices of a machine (default: none)")},
+    {**_TRAINING, "strategy": words("strategy", ", each trial; or one_device, tpu (default: none)")},
 )

@@ -1,6 +1,6 @@
 """`tf-transfer versions`: which versions of a served model there are."""
 
-from tf_transfer.cli.exit_codes import ExitCode
+from tf_transfer.cli.outcome import Outcome
 from tf_transfer.cli.printing import print_table
 
 NAME = "versions"
@@ -21,10 +21,15 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from tf_transfer.serving import versions
+
+    found = versions(arguments.path)
+    return Outcome({"versions": found}, lambda: print_table(_table(found)))
+
+
+def _table(found):
     from rich.table import Table
     from rich.text import Text
-
-    from tf_transfer.serving import versions
 
     table = Table(box=None, pad_edge=False)
     table.add_column("version", justify="right")
@@ -32,14 +37,13 @@ def run(arguments):
     table.add_column("size", justify="right", no_wrap=True)
     for name in ("figures", "note"):
         table.add_column(name)
-    for version in versions(arguments.path):
+    for version in found:
         created = (version.created or "unknown").replace("T", " ")[:16]
         figures = ", ".join(f"{name} {value:.4g}" for name, value in version.metrics.items())
         cells = (str(version.number), created, _size(version.num_bytes), figures, _note(version))
         # As text, so that brackets in a name are not taken for markup.
         table.add_row(*(Text(cell, overflow="fold") for cell in cells))
-    print_table(table)
-    return ExitCode.SUCCESS
+    return table
 
 
 def _note(version):

@@ -7,7 +7,7 @@ from tf_transfer import _checks
 from tf_transfer.tuning import read_space, trial_strategy
 from tf_transfer.workflow.train_config import TrainConfig
 
-_TUNERS = ("bayesian", "random", "grid", "hyperband")
+TUNERS = ("bayesian", "random", "grid", "hyperband")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class TuneConfig(TrainConfig):
         self._check_paths("tensorboard")
         if self.output is None:
             raise ValueError("`output` must be a path: a search that is kept nowhere can't go on. Received: None.")
-        _checks.one_of(self.tuner, "tuner", _TUNERS)
+        _checks.one_of(self.tuner, "tuner", TUNERS)
         _checks.one_of(self.overwrite, "overwrite", [False, True])
         if self.max_trials is not None:
             _checks.integer(self.max_trials, "max_trials", 1)
