@@ -112,8 +112,12 @@ class Browser:
 
     def measure(self):
         """Returns what the page looks like, in figures."""
-        found = self._in_page("Runtime.evaluate", expression=_MEASURE, returnByValue=True)
-        return found["result"]["value"]
+        return self.run(_MEASURE)
+
+    def run(self, expression):
+        """Returns the plain value of a JavaScript expression in the page."""
+        found = self._in_page("Runtime.evaluate", expression=expression, returnByValue=True)
+        return found["result"].get("value")
 
     def screenshot(self, path):
         """Writes the whole page as PNG."""

@@ -29,7 +29,7 @@ author = "The tf-transfer authors"
 version = release = tft.__version__
 language = "en"
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "docstrings", "linked_names"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "docstrings", "linked_names", "printed_output"]
 nitpicky = True
 # What other packages raise.
 nitpick_ignore_regex = [("py:exc", r"(tf|urllib)\..*")]

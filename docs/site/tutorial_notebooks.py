@@ -1,8 +1,11 @@
-"""Reads the tutorials as notebooks whose pictures are seen where they are saved."""
+"""Reads the tutorials as notebooks that show pictures where they are saved, and printed text as a screen does."""
+
+import re
 
 import jupytext
 import nbformat
 
+NOTES = re.compile(r"(INFO|WARNING):tensorflow:.*\n?")
 # The version makes a notebook a new one for the cache once the package is a new one.
 SHOWING = """
 # tf-transfer {version}
@@ -28,3 +31,9 @@ def read(text):
     notebook.cells.insert(1, showing)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return notebook
+
+
+def as_on_screen(text):
+    """Returns printed text as a screen shows it: a bar goes back to the start of its line and writes anew."""
+    lines = NOTES.sub("", text).replace("\x08", "").split("\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
