@@ -9,6 +9,7 @@ _SCORES = (
     ("h_score",), ("log_me",), ("nleep",), ("trans_rate",), ("h_score", "log_me"), ("h_score", "log_me", "nleep"),
 )  # fmt: skip
 
+_CLOCKS = {"wall": "", "cpu": ", computing"}
 _WAYS = {"feature_extraction": "frozen", "l2_sp": "held by L2-SP", "fine_tuning": "all trained"}
 
 
@@ -16,26 +17,20 @@ def auto(rows):
     """What `auto` chose and reached on the test, beside the best and the middle of all single choices, in %."""
     lines = []
     for (name, seed), group in by(rows, "set", "seed").items():
-        found = [row for row in group if row["what"] == "auto"]
         single = sorted((row for row in group if row["what"] == "single"), key=lambda row: row["accuracy"])
-        if not found or not single:
-            continue
-        row, best = found[-1], single[-1]
-        lines.append([
-            f"{name}, seed {seed}", row["chosen"], f"{100 * row['expected']:.1f}", f"{100 * row['accuracy']:.1f}",
-            f"{100 * best['accuracy']:.1f} ({best['encoder']}, {_WAYS[best['method']]})",
-            f"{100 * statistics.median(each['accuracy'] for each in single):.1f} of {len(single)}",
-            f"{100 * (row['accuracy'] - best['accuracy']):+.1f}", f"{row['took']:.0f} of {60 * row['minutes']:.0f}",
-        ])  # fmt: skip
-    header = [
-        "set",
-        "auto chose",
-        "by its own score, %",
-        "on the test, %",
-        "best with hindsight, %",
-        "median choice, %",
-    ]
-    return markdown([*header, "auto - best, points", "seconds"], lines)
+        for row in sorted((row for row in group if row["what"] == "auto"), key=lambda row: row["minutes"]):
+            if not single:
+                continue
+            best = single[-1]
+            lines.append([
+                f"{name}, seed {seed}", f"{row['took'] / 60:.1f} of {row['minutes']}{_CLOCKS[row['clock']]}",
+                row["chosen"], f"{100 * row['expected']:.1f}", f"{100 * row['accuracy']:.1f}",
+                f"{100 * best['accuracy']:.1f} ({best['encoder']}, {_WAYS[best['method']]})",
+                f"{100 * statistics.median(each['accuracy'] for each in single):.1f} of {len(single)}",
+                f"{100 * (row['accuracy'] - best['accuracy']):+.1f}",
+            ])  # fmt: skip
+    header = ["set", "minutes", "auto chose", "by its own score, %", "on the test, %", "best with hindsight, %"]
+    return markdown([*header, "median choice, %", "auto - best, points"], lines)
 
 
 def transferability(rows):

@@ -74,7 +74,7 @@ def test_the_recipe_of_a_run(photos):
     fixed = TrainConfig.from_dict({**config.to_dict(), "image_size": 32, "augmentation": "none"})
     with pytest.warns(UserWarning):
         builder, training, _ = fixed.open()
-    assert builder.input_shape == (32, 32, 3) and builder.augmentation == "none"
+    assert builder.input_shape == (32, 32, 3) and builder.augmentation is None
     with pytest.raises(ValueError, match="recipe='bit' says epochs, trainable itself"):
         TrainConfig.from_dict({"images": photos, "recipe": "bit", "epochs": 3, "trainable": 2})
 
