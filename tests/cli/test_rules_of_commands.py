@@ -17,6 +17,9 @@ from tf_transfer.cli.shared_flags import WORDS
 LEAVES = dict(leaves(build_parser()))
 # Something that each command refuses, quickly.
 REFUSED = {
+    "auto": ["--images", "nowhere", "--minutes", "-1"],
+    "recommend": ["--images", "nowhere", "--minutes", "-1"],
+    "report": ["nowhere.keras", "--images", "nowhere"],
     "adapt": ["--source", "nowhere", "--target", "nowhere"],
     "backbones": ["no_such_network"],
     "bench-serving": ["nowhere"],
@@ -38,9 +41,18 @@ REFUSED = {
 }
 # Flags of one name and several meanings, and why.
 HOMONYMS = {
-    "--target": {"train": "the column to predict"},
-    "--output": {"predict": "a file", "convert": "a file", "tune": "a search goes on in its folder"},
-    "--resume": {"tune": "a search keeps its state in --output"},
+    "--target": {"train": "the column to predict", "report": "the column to predict"},
+    "--output": {
+        "auto": "its trials have no result.json",
+        "convert": "a file",
+        "predict": "a file",
+        "report": "a file",
+        "tune": "a search goes on in its folder",
+    },
+    "--resume": {"auto": "scores are kept, no weights", "tune": "a search keeps its state in --output"},
+    "--method": {"auto": "ways to train, any of which may be left out"},
+    "--metric": {"export": "a figure for the metadata"},
+    "--minutes": {"recommend": "of the training alone"},
     "--to": {"convert": "a format", "rollback": "a version"},
     "--task": {"export": "what a model is for"},
     "--seconds": {"bench-serving": "how long to measure"},

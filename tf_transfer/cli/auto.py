@@ -2,6 +2,7 @@
 
 from tf_transfer.cli.outcome import Outcome
 from tf_transfer.cli.printing import note, print_places, print_table
+from tf_transfer.cli.shared_flags import add_shared, image_options
 
 NAME = "auto"
 SUMMARY = "try the likely backbones and methods within a time, and keep the best"
@@ -21,54 +22,46 @@ WHEN_STOPPED = "Stopped: no model was kept. With --resume DIR the scores are, an
 
 
 def add_arguments(parser):
-    parser.add_argument("--images", required=True, metavar="DIR", help="folder with one subfolder of images per class")
+    add_shared(parser, "images", required=True)
     parser.add_argument("--minutes", type=float, default=20.0, metavar="N", help="time for all of it (default: 20)")
     add_backbones(parser)
     parser.add_argument(
         "--method", action="append", metavar="NAME",
         help="prototypes, feature_extraction, l2_sp or fine_tuning; several times (default: what suits the labels)",
     )  # fmt: skip
-    parser.add_argument("--augmentation", metavar="NAME", help="as in tf-transfer train (default: standard)")
+    add_shared(parser, "augmentation", more=" (default: standard)")
     parser.add_argument("--folds", type=int, default=3, metavar="N", help="parts of the cross-validation (default: 3)")
     parser.add_argument(
         "--metric", default="accuracy", metavar="NAME", help="accuracy, macro_f1 or log_loss (default: accuracy)"
     )
     parser.add_argument("--resume", metavar="DIR", help="keep the scores here, and go on from there when stopped")
     parser.add_argument("--output", metavar="DIR", help="a new folder for the model and the table of what was tried")
-    parser.add_argument("--export", metavar="DIR", help="write the next version of a served model, DIR/1, DIR/2, ...")
-    parser.add_argument("--save-model", metavar="FILE", help="write a .keras file, to go on with in Keras")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out images that can't be read")
+    for name in ("export", "save_model", "skip_bad"):
+        add_shared(parser, name)
 
 
 def add_backbones(parser):
     """Adds the flags on images and backbones that `auto` and `recommend` share."""
-    parser.add_argument(
-        "--backbone", action="append", metavar="NAME",
-        help="a name of `tf-transfer backbones`, file:MODEL.keras or hub:HANDLE; several times",
-    )  # fmt: skip
-    parser.add_argument("--weights", default="imagenet", metavar="NAME", help="imagenet or none (default: imagenet)")
-    parser.add_argument("--image-size", metavar="N", help="pixels: 128 or 96x128 (default: as each was trained)")
+    add_shared(parser, "backbone", action="append", more="; may be repeated")
+    add_shared(parser, "weights", default="imagenet")
+    add_shared(parser, "image_size")
     parser.add_argument("--max-parameters", type=int, metavar="N", help="only backbones with at most so many weights")
     parser.add_argument(
         "--max-milliseconds", type=float, metavar="N", help="only backbones that take at most so long an image, here"
     )
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N", help="images in one step (default: 32)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="start of all random choices (default: 0)")
+    add_shared(parser, "batch_size", type=int, default=32)
+    add_shared(parser, "seed", type=int, default=0)
 
 
 def options_of(arguments):
     """Returns what the flags of `add_backbones` say as arguments of `tft.auto` and `tft.recommend`."""
-    from tf_transfer.workflow.written_values import read_value
-
     budget = {name: getattr(arguments, name) for name in ("max_parameters", "max_milliseconds")}
     found = {
-        "weights": None if arguments.weights == "none" else arguments.weights,
+        **image_options(arguments),
         "budget": {name: value for name, value in budget.items() if value is not None},
         "batch_size": arguments.batch_size,
         "seed": arguments.seed,
     }
-    if arguments.image_size is not None:
-        found["image_size"] = read_value(arguments.image_size, int | tuple | None, "image_size")
     if arguments.backbone:
         found["backbones"] = arguments.backbone
     return found

@@ -2,6 +2,7 @@
 
 from tf_transfer.cli.auto import add_backbones, options_of
 from tf_transfer.cli.outcome import Outcome
+from tf_transfer.cli.shared_flags import add_shared
 
 NAME = "recommend"
 SUMMARY = "say which method and settings suit a folder of images, and why"
@@ -19,10 +20,8 @@ WHEN_STOPPED = "Stopped: nothing was written."
 
 
 def add_arguments(parser):
-    parser.add_argument("--images", required=True, metavar="DIR", help="folder with one subfolder of images per class")
-    parser.add_argument(
-        "--source", metavar="DIR", help="labelled images of another domain; --images may have no labels"
-    )
+    add_shared(parser, "images", required=True)
+    add_shared(parser, "source", more=", labelled; --images may have no labels then")
     parser.add_argument("--minutes", type=float, metavar="N", help="time of the training (default: any)")
     add_backbones(parser)
     parser.add_argument(

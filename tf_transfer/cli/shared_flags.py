@@ -9,6 +9,9 @@ from tf_transfer.data import recipe_names
 
 WORDS = {
     "images": ("DIR", "folder with one subfolder of images per class, named like the class"),
+    "text": ("FILE", "CSV or TSV file with a column of texts and a column of labels"),
+    "table": ("FILE", "CSV, TSV or parquet file"),
+    "audio": ("DIR", "folder with one subfolder of WAV files per class"),
     "source": ("DIR", "folder of images that a model is trained on"),
     "target": ("DIR", "folder of images that it will be used on"),
     "validation": ("PATH", "labelled examples of the same kind, to measure on (default: a part that is set aside)"),
@@ -34,6 +37,7 @@ WORDS = {
     "strategy": ("NAME", "mirrored trains on all devices of this machine"),
     "output": ("DIR", "new folder for what the run leaves, which `tf-transfer runs` reads"),
     "export": ("DIR", "write the next version of a served model, DIR/1, DIR/2, ..."),
+    "save_model": ("FILE", "write a .keras file, to go on with in Keras"),
     "examples": ("DIR", "folder with real images, to compare predictions on"),
     "top_k": ("N", "how many of the best classes to give, with their scores"),
     "plot": ("FILE", "draw it: a .png, .svg or .pdf file"),

@@ -71,7 +71,7 @@ GROUPS = {
             "min_accuracy": ("FRACTION", "below this accuracy nothing is kept and the exit code is 3 (default: none)"),
             "output": words("output", ": model.keras, config.yaml, history.csv, result.json, predictions.csv"),
             "export": words("export"),
-            "save_model": ("FILE", "write a .keras file, to go on with in Keras"),
+            "save_model": words("save_model"),
         },
     ),
 }  # fmt: skip

@@ -13,9 +13,9 @@ GROUPS = {
         f"{_TITLE}: one of --images, --text, --table and --audio",
         {
             "images": _IMAGES["images"],
-            "text": ("FILE", "CSV or TSV file with a column of texts and a column of labels"),
-            "table": ("FILE", "CSV, TSV or parquet file; what its columns are taken for is said"),
-            "audio": ("DIR", "folder with one subfolder of WAV files per class"),
+            "text": words("text"),
+            "table": words("table", "; what its columns are taken for is said"),
+            "audio": words("audio"),
             "target": ("COLUMN", "of --text and --table: the column to predict"),
             "validation": _IMAGES["validation"],
             "validation_split": _IMAGES["validation_split"],
