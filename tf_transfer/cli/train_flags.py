@@ -41,6 +41,10 @@ GROUPS = {
     "training": (
         "two phases: the head on the frozen backbone, then, more slowly, a part of the backbone too",
         {
+            "recipe": (
+                "NAME", "bit sets epochs, rates, resolution and augmentation by number and size of the images, and trains "
+                "all of the backbone, by BiT-HyperRule (default: none)",
+            ),
             "freeze_epochs": ("N", "passes over the examples in the first phase"),
             "epochs": words("epochs", " in the second phase; 0 leaves it out (feature extraction)"),
             "learning_rate": words("learning_rate", " in the first phase"),
