@@ -49,7 +49,6 @@ nb_execution_cache_path = str(ROOT / "build" / "site" / "executed")
 nb_execution_in_temp = True
 nb_execution_timeout = 1800
 nb_execution_raise_on_error = True
-nb_merge_streams = True
 nb_output_stderr = "remove"
 
 html_theme = "furo"
