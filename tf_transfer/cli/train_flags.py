@@ -42,7 +42,7 @@ GROUPS = {
         "two phases: the head on the frozen backbone, then, more slowly, a part of the backbone too",
         {
             "recipe": (
-                "NAME", "bit sets epochs, rates, resolution and augmentation by number and size of the images, and trains "
+                "NAME", "bit sets epochs, rates, resolution and augmentation by number and size of images, and trains "
                 "all of the backbone, by BiT-HyperRule (default: none)",
             ),
             "freeze_epochs": ("N", "passes over the examples in the first phase"),
