@@ -152,5 +152,21 @@ path = tft.report(
     verbose=0,
 )  # fmt: skip
 page = Path(path).read_text()
-assert "Where it looks" in page and "http" not in page.split("</style>")[1].replace("http-equiv", "")
+assert "Where it looks" in page and 'src="http' not in page and "url(" not in page
 print(f"{path}: {len(page) / 1e6:.1f} MB")
+
+# %% [markdown]
+# On the command line: `tf-transfer report RUN`, of what `tf-transfer train --output RUN` left.
+#
+# ## In TensorBoard
+#
+# The features of the test images as points to turn, colored by class or by whether the model is right, with the images
+# on them: `tensorboard --logdir` with the folder below, then "Projector".
+
+# %%
+encoder = tft.backbones.split_at_backbone(model)[0]
+right = evaluation.predictions == evaluation.labels
+columns = {"shape": [NAMES[kind] for kind in test[1]], "right": right}
+features = encoder.predict(test[0], verbose=0)
+folder = tft.reporting.write_projector(features, workplace / "logs", columns=columns, images=test[0])
+print(sorted(path.name for path in Path(folder).iterdir()))

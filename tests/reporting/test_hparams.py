@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -81,17 +80,14 @@ def test_a_tuner_of_keras_tuner(tmp_path):
 
 
 def test_runs_show_the_settings_that_differ(tmp_path):
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     for name, dropout in (("one", 0.0), ("two", 0.5)):
-        (tmp_path / name).mkdir()
-        model.save(tmp_path / name / "model.keras")
-        (tmp_path / name / "config.yaml").write_text(f"images: photos\ndropout: {dropout}\noutput: {name}\n")
-        (tmp_path / name / "result.json").write_text(json.dumps({"figures": {"accuracy": 1 - dropout}}))
-    write_hparams([tmp_path / "one", tmp_path / "two"], tmp_path / "logs")
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "config.yaml").write_text(f"images: photos\ndropout: {dropout}\noutput: {name}\n")
+        result = {"format": 1, "command": "train", "created": name, "figures": {"accuracy": 1 - dropout}}
+        (tmp_path / "runs" / name / "result.json").write_text(json.dumps(result))
+    write_hparams(tft.workflow.list_runs(tmp_path / "runs"), tmp_path / "logs")
     _, rows = read(tmp_path / "logs")
     assert rows["trial_two"] == ({"command": "train", "dropout": 0.5}, {"accuracy": 0.5}) and len(rows) == 2
-    with pytest.raises(ValueError, match="not the folder of a run"):
-        write_hparams([tmp_path], tmp_path / "logs")
 
 
 def test_without_a_score_there_is_nothing_to_show(tmp_path):

@@ -84,7 +84,7 @@ def test_it_has_a_section_for_each_thing_that_it_was_given(page):
     assert "MODEL_NAME=insects" in text.text and "$PWD/saved_models/insects" in text.text
     assert "tf-transfer predict saved_models/insects photo.jpg" in text.text
     low, high = evaluation.recall_intervals()[0]
-    assert f"{low:.2f} to {high:.2f}" in text.text
+    assert f"{evaluation.recall[0]:.2f} ({low:.2f} to {high:.2f})" in text.text
 
 
 def test_it_loads_nothing_and_its_contents_lead_to_its_sections(page):
@@ -197,8 +197,9 @@ def test_a_run_says_how_it_was_made(tmp_path):
     tft.save_model(model, run / "model.keras", class_names=["no", "yes"])
     (run / "config.yaml").write_text("images: photos\nbackbone: mobilenet_v2\nseed: 3\n")
     (run / "history.csv").write_text("phase,epoch,loss,val_loss\nhead,1,1.5,1.4\nfine-tuning,1,1.2,\n")
-    record = {"command": "train", "main": "accuracy", "figures": {"accuracy": 0.5}, "seconds": 12.3, "seed": 3,
-              "compared": {"from scratch": {"accuracy": 0.25}}, "machine": "CPU of a test"}  # fmt: skip
+    record = {"format": 1, "command": "train", "created": "2026-01-02T03:04:05+00:00", "seconds": 12.3, "seed": 3}
+    record |= {"main": "accuracy", "figures": {"accuracy": 0.5}, "compared": {"from scratch": {"accuracy": 0.25}}}
+    record |= {"machine": "CPU of a test", "data_fingerprint": None}
     (run / "result.json").write_text(json.dumps(record))
     x, y = RNG.normal(size=(10, 4)).astype("float32"), np.arange(10) % 2
     text = Text(tft.report(run, (x, y), tmp_path / "page.html", verbose=0))

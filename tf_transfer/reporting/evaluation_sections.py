@@ -22,20 +22,20 @@ def classes(page, subject):
     intervals = evaluation.recall_intervals()
     rows = [
         [
-            evaluation.class_names[at], int(evaluation.support[at]), evaluation.precision[at], evaluation.recall[at],
-            _interval(*intervals[at]), evaluation.f1[at],
+            evaluation.class_names[at], int(evaluation.support[at]), evaluation.precision[at],
+            _with_interval(evaluation.recall[at], *intervals[at]), evaluation.f1[at],
         ]
         for at in order
     ]  # fmt: skip
-    page.table(["class", "examples", "precision", "recall", "95% interval of the recall", "F1"], rows)
+    page.table(["class", "examples", "precision", "recall (95% interval)", "F1"], rows)
     if num <= _MOST_CLASSES:
         page.figure(evaluation.plot_confusion(), "Examples by true and predicted class; color: share of the true class")
     else:
         page.table(["true", "taken for", "examples"], _confusions(evaluation))
 
 
-def _interval(low, high):
-    return None if np.isnan(low) else f"{low:.2f} to {high:.2f}"
+def _with_interval(value, low, high):
+    return None if np.isnan(value) else f"{value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _confusions(evaluation):

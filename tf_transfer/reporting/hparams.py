@@ -5,7 +5,6 @@ import os
 import tensorflow as tf
 
 from tf_transfer.analysis.cross_validation import CrossValidation
-from tf_transfer.reporting.run_folder import RunFolder, is_run, read_run
 from tf_transfer.tuning.hparams import write_trial
 from tf_transfer.tuning.result import SearchResult, written
 
@@ -22,8 +21,8 @@ def write_hparams(found, folder):
 
     Args:
         found: `tft.tuning.SearchResult`; a tuner of KerasTuner (or its oracle); a `tft.analysis.CrossValidation`, whose
-            methods and parts count as what was tried; or folders of runs (`--output` of `tf-transfer train`, `adapt`
-            and `distill`), a list of paths, of which the settings that differ are shown.
+            methods and parts count as what was tried; or a list of runs, such as
+            `tft.workflow.list_runs("experiments")`, of which the settings that differ are shown.
         folder: String or path of the log folder, in which each row gets a folder of its own.
 
     Returns:
@@ -74,11 +73,11 @@ def _rows(found):
     if isinstance(trials, dict):
         objective = getattr(found, "oracle", found).objective.name
         return [_of_keras_trial(trial_id, trial, objective) for trial_id, trial in trials.items()]
-    if isinstance(found, list | tuple) and found:
-        return _of_runs([each if isinstance(each, RunFolder) else _run(each) for each in found])
+    if isinstance(found, list | tuple) and found and all(hasattr(each, "settings") for each in found):
+        return _of_runs(found)
     raise ValueError(
-        "`found` must be a `SearchResult`, a tuner of KerasTuner, a `CrossValidation`, or a list of folders of runs. "
-        f"Received: {found!r}."
+        "`found` must be a `SearchResult`, a tuner of KerasTuner, a `CrossValidation`, or a list of runs, such as "
+        f"`tft.workflow.list_runs` gives. Received: {found!r}."
     )
 
 
@@ -92,22 +91,16 @@ def _of_keras_trial(trial_id, trial, objective):
     return str(trial_id), dict(trial.hyperparameters.values), figures
 
 
-def _run(path):
-    if not isinstance(path, str | os.PathLike) or not is_run(path):
-        raise ValueError(f"{path!r} is not the folder of a run: it must hold model.keras and config.yaml.")
-    return read_run(path)
-
-
 def _of_runs(runs):
-    settings = [{name: value for name, value in run.config.items() if name not in _PLACES} for run in runs]
+    settings = [{name: value for name, value in run.settings.items() if name not in _PLACES} for run in runs]
     names = list(dict.fromkeys(name for each in settings for name in each))
     # What all have in common fills the table and tells nothing.
     differing = [name for name in names if len({repr(each.get(name)) for each in settings}) > 1]
     rows = []
     for run, each in zip(runs, settings, strict=True):
-        figures = {name: value for name, value in run.record.get("figures", {}).items() if value is not None}
+        figures = {name: value for name, value in run.figures.items() if value is not None}
         values = {"command": run.command, **{name: each.get(name) for name in differing}}
-        rows.append((os.path.basename(os.path.abspath(run.path)), values, figures))
+        rows.append((run.name, values, figures))
     return rows
 
 

@@ -12,7 +12,7 @@ from tf_transfer import _files
 from tf_transfer.reporting.page import framed, heading
 
 # Longer cells are wrapped, so that a table of texts is not as wide as the longest of them.
-_LONG_CELL = 32
+_LONG_CELL = 24
 _BROAD_INCHES = 6.5
 _LARGEST_PICTURE, _SMALL_PICTURE = 320, 64
 
@@ -115,7 +115,7 @@ class HTMLReport:
         figures = figure if isinstance(figure, list | tuple) else [figure]
         images = "".join(_image(_png(each), description, each.get_figwidth()) for each in figures)
         # On a phone a broad figure scrolls, since its words would be too small at the width of the screen.
-        broad = " broad" if any(each.get_figwidth() > _BROAD_INCHES for each in figures) else ""
+        broad = " broad" if any(_is_broad(each) for each in figures) else ""
         plots = f'<div class="plots{broad}"{" tabindex=0" if broad else ""}>{images}</div>'
         return self._add(f"<figure>{plots}<figcaption>{_text(description)}</figcaption></figure>")
 
@@ -176,6 +176,11 @@ def _png(figure):
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=144)
     return picture.getvalue()
+
+
+def _is_broad(figure):
+    width, height = figure.get_size_inches()
+    return width > _BROAD_INCHES and width > 1.3 * height
 
 
 def _image(png, description, width=None):

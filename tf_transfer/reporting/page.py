@@ -61,7 +61,11 @@ pre { background: var(--soft); border-radius: 8px; padding: 0.8rem 1rem; overflo
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--accent); }
 figure { margin: 1rem 0; }
-@media (max-width: 40rem) { table { font-size: 0.875rem; } th, td { padding-right: 0.6rem; } }
+@media (max-width: 40rem) {
+  table { font-size: 0.875rem; }
+  th, td { padding-right: 0.6rem; }
+  td.text { min-width: 8.5rem; }
+}
 .plots { display: flex; flex-wrap: wrap; gap: 0.75rem; }
 .plots img { max-width: 100%; height: auto; background: #fff; border-radius: 8px; }
 @media (max-width: 40rem) {

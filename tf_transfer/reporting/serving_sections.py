@@ -21,19 +21,19 @@ def cost(page, subject):
     one = keras.tree.map_structure(lambda part: part[:1], subject.inputs)
     seconds = median_seconds({"model": model}, {"model": one}, seconds=1.0)["model"]
     count = count_trainable(model).total
-    facts = [("Parameters", _short(count), f"{4 * count / 2**20:.1f} MB as float32")]
-    flops = num_flops(model)
-    if flops is not None:
-        facts.append(("Arithmetic", f"{flops / 1e9:.3g} GFLOP", "for one example"))
+    facts = [("Parameters", _short(count).strip(), f"{_short(4 * count)}B as float32")]
+    # Looking words up is no arithmetic, and nearly all that a model of texts does.
+    flops = None if is_texts(subject.inputs) else num_flops(model)
+    if flops:
+        facts.append(("Arithmetic", f"{_short(flops)}FLOP", "for one example"))
     facts.append(("Time", f"{1000 * seconds:.3g} ms", f"for one example, on {machine()}"))
     page.facts(facts)
 
 
 def _short(count):
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k"), (0, " ")):
         if count >= size:
-            return f"{count / size:.3g}{unit}"
-    return str(count)
+            return f"{count / (size or 1):.3g}{unit}"
 
 
 def serving(page, subject):
@@ -79,7 +79,7 @@ def _question(subject):
 def made_with(page, subject):
     """When the page was made and with what, and of which data and run it speaks."""
     page.section("What this page was made with")
-    record = {} if subject.run is None else subject.run.record
+    record = {} if subject.run is None else subject.run.result
     rows = [["page made", datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")]]
     versions = {name: metadata.version(name) for name in _PACKAGES}
     rows.append(["with", ", ".join(f"{name} {version}" for name, version in versions.items())])

@@ -30,7 +30,7 @@ class Subject:
         target: Examples of the domain where it is used, or None.
         gap: `DomainGap`, or None.
         export_path: Path of the export of this model, or None.
-        run: `RunFolder`, or None.
+        run: `tft.workflow.Run`, or None.
     """
 
     model: keras.Model

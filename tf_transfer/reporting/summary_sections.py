@@ -28,11 +28,11 @@ def in_short(page, subject):
             "None of the examples has a label, so nothing is known about how often the model is right on them. A "
             "hundred labelled ones would tell."
         )
-    compared = subject.run.record.get("compared") if subject.run is not None else None
+    compared = subject.run.result.get("compared") if subject.run is not None else None
     if compared:
-        main = subject.run.record["main"]
+        main = subject.run.main
         rows = [[name, figures.get(main)] for name, figures in compared.items()]
-        rows.append(["this model", subject.run.record["figures"][main]])
+        rows.append(["this model", subject.run.figures[main]])
         page.table(["model", main], rows, best=len(rows) - 1, caption="On the same examples, as the run measured it.")
 
 
@@ -72,7 +72,7 @@ def _regressor_in_short(page, evaluation):
 def made_from(page, subject):
     """From what: the backbone, its weights, and how much of it trained."""
     model, builder = subject.model, subject.builder
-    config = {} if subject.run is None else subject.run.config
+    config = {} if subject.run is None else subject.run.settings
     backbone = getattr(builder, "backbone", config.get("student", config.get("backbone")))
     weights = getattr(builder, "weights", config.get("weights", "imagenet"))
     found = find_backbone(model)
@@ -113,7 +113,9 @@ def _origin(backbone, weights):
 
 def made_how(page, subject):
     """How it was trained: phases, curves, settings, and how to do it again."""
-    history = as_history(subject.history)
+    # Of a distillation, the other phases are trainings of other models.
+    last = subject.run is not None and subject.run.command == "distill"
+    history = as_history(subject.history, last_phase_only=last)
     settings = _settings(subject)
     if history is None and not settings:
         return
@@ -123,8 +125,7 @@ def made_how(page, subject):
         if phases:
             header = ["phase", "epochs", "learning rate", "parameters that trained", "epoch kept"]
             page.table(header, [_phase(phase) for phase in phases])
-        skipped = ("learning_rate", "epoch", "phase")
-        names = [name for name in history.history if not name.startswith("val_") and name not in skipped]
+        names = [name for name in history.history if not name.startswith("val_") and name != "learning_rate"]
         plots = [history.plot([name]) for name in names[:_MOST_CURVES]]
         if plots:
             page.figure(plots, f"By epoch: {', '.join(names[:_MOST_CURVES])}")
@@ -136,18 +137,30 @@ def made_how(page, subject):
         page.code(f"tf-transfer {subject.run.command} --config {config} --output again")
 
 
-def as_history(history):
-    """Returns what `fit`, `tft.fine_tune` or a file says of a training as a `FineTuningHistory`, or None."""
+def as_history(history, *, last_phase_only=False):
+    """Returns what `fit`, `tft.fine_tune` or a run says of a training as a `FineTuningHistory`, or None.
+
+    Args:
+        history: `keras.callbacks.History`, or dict of names to lists, in which "phase" may name that of each epoch.
+        last_phase_only: Boolean, whether to leave out all phases but the last. Defaults to False.
+    """
     if history is None or isinstance(history, FineTuningHistory):
         return history
     values = getattr(history, "history", history)
     num = max((len(each) for each in values.values()), default=0)
-    whole = {name: each for name, each in values.items() if len(each) == num}
-    if not num:
-        return None
+    names = values.get("phase", [""] * num)
+    phases = list(dict.fromkeys(names))[-1 if last_phase_only else 0 :]
     made = FineTuningHistory()
-    made.add(Phase("", 0, num, float("nan"), 0), whole)
-    return made
+    for phase in phases:
+        places = [place for place, name in enumerate(names) if name == phase]
+        entries = {
+            entry: [float("nan") if each[place] is None else each[place] for place in places]
+            for entry, each in values.items()
+            if entry not in ("phase", "epoch") and len(each) == num
+        }
+        known = {entry: each for entry, each in entries.items() if any(value == value for value in each)}
+        made.add(Phase(phase, len(made.epoch), len(places), float("nan"), 0), known)
+    return made if num else None
 
 
 def _phase(phase):
@@ -157,7 +170,7 @@ def _phase(phase):
 
 def _settings(subject):
     if subject.run is not None:
-        fields = {name: value for name, value in subject.run.config.items() if name not in _PLACES}
+        fields = {name: value for name, value in subject.run.settings.items() if name not in _PLACES}
     elif subject.builder is not None and dataclasses.is_dataclass(subject.builder):
         fields = {field.name: getattr(subject.builder, field.name) for field in dataclasses.fields(subject.builder)}
         fields = {"builder": type(subject.builder).__name__, **fields}

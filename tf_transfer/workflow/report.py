@@ -1,5 +1,6 @@
 """A page about a model or a run: what it is, how good, where it is wrong, what it looks at, what it costs."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -9,9 +10,10 @@ from tf_transfer.analysis.domain_gap import DomainGap
 from tf_transfer.layers import load_model
 from tf_transfer.layers.keras_files import known_class_names
 from tf_transfer.reporting.pages import check_page, write_page
-from tf_transfer.reporting.run_folder import is_run, read_run
 from tf_transfer.reporting.subject import Subject, asked_subject, check_reportable
 from tf_transfer.workflow.report_examples import RunExamples, open_run
+from tf_transfer.workflow.run_reproduction import started_in
+from tf_transfer.workflow.runs import Run, is_run, read_run
 
 
 def report(
@@ -46,8 +48,8 @@ def report(
     good.
 
     Args:
-        model_or_run: Built `keras.Model` with one output, the path of a `.keras` file, or the folder that `tf-transfer
-            train`, `adapt` or `distill` wrote with `--output`.
+        model_or_run: Built `keras.Model` with one output, the path of a `.keras` file, or a `tft.workflow.Run` or its
+            folder, which `tf-transfer train`, `adapt` or `distill` wrote with `--output`.
         data: Labelled examples that the model was not trained on, as in `tft.analysis.evaluate_classifier`. Defaults to
             those of the run.
         path: String or path of the file. Defaults to "report.html".
@@ -111,67 +113,77 @@ def make_report(model_or_run, data, path, title, known, asked):
     if known["gap"] is not None and not isinstance(known["gap"], DomainGap):
         raise ValueError(f"`gap` must be what `tft.analysis.domain_gap` returns. Received: {known['gap']!r}.")
     model, run = opened(model_or_run)
-    examples = RunExamples()
-    if run is not None:
-        examples = _of_run(run, model, data)
-        found = {"history": run.history, "source": examples.source, "target": examples.target, "run": run}
-        found["export_path"] = _export(run)
-        known = {**known, **{name: value for name, value in found.items() if known.get(name) is None}}
-    if callable(known["source"]):
-        known["source"] = known["source"](model)
-    data = data(model) if callable(data) else examples.held_out if data is None else data
-    if data is None and examples.target is None:
-        raise ValueError("Give `data`: labelled examples that the model was not trained on.")
+    if run is None:
+        subject = _subject(model, RunExamples(held_out=_read(data, model)), known, asked)
+        return write_page(subject, path, title), subject
+    found = {"history": run.history or None, "export_path": _export(run), "run": run}
+    known = {**known, **{name: value for name, value in found.items() if known.get(name) is None}}
     if data is None:
-        inputs = _some(examples.target, asked["max_examples"])
-        subject = Subject(model=model, data=None, evaluation=None, inputs=inputs, labels=None, **known)
-    else:
-        names = known_class_names(model) if asked["class_names"] is None else asked["class_names"]
-        subject = asked_subject(model, data, **{**asked, "class_names": names}, **known)
+        whole = os.path.abspath(path)
+        # The files of the run are read while the page is made.
+        with started_in(run):
+            subject = _subject(model, _of_run(run, model), known, asked)
+            write_page(subject, whole, title)
+        return os.fspath(path), subject
+    with started_in(run), contextlib.suppress(OSError, ValueError):
+        model.builder = open_run(run, model).builder
+    subject = _subject(model, RunExamples(held_out=_read(data, model)), known, asked)
     return write_page(subject, path, title), subject
 
 
+def _read(data, model):
+    return data(model) if callable(data) else data
+
+
+def _subject(model, examples, known, asked):
+    """Asks the model and returns what the page is about."""
+    for name in ("source", "target"):
+        own = known[name]
+        known = {**known, name: getattr(examples, name) if own is None else _read(own, model)}
+    if examples.held_out is not None:
+        names = known_class_names(model) if asked["class_names"] is None else asked["class_names"]
+        return asked_subject(model, examples.held_out, **{**asked, "class_names": names}, **known)
+    if examples.target is None:
+        raise ValueError("Give `data`: labelled examples that the model was not trained on.")
+    inputs = _some(examples.target, asked["max_examples"])
+    return Subject(model=model, data=None, evaluation=None, inputs=inputs, labels=None, **known)
+
+
 def opened(model_or_run):
-    """Returns a model, and the `RunFolder` that it is from or None.
+    """Returns a model, and the `Run` that it is from or None.
 
     Raises:
         ValueError: When it is neither a model nor a run, or a model that a report can't be about.
         OSError: When there is no such file.
     """
-    run = None
-    if not isinstance(model_or_run, str | os.PathLike):
-        model = model_or_run
-    elif os.path.isdir(model_or_run):
+    run = model_or_run if isinstance(model_or_run, Run) else None
+    if isinstance(model_or_run, str | os.PathLike) and os.path.isdir(model_or_run):
         if not is_run(model_or_run):
             raise ValueError(
-                f"{os.fspath(model_or_run)!r} is not the folder of a run: it must hold model.keras and config.yaml. Of "
-                "an exported model give the .keras file; an export has no layers to look into."
+                f"{os.fspath(model_or_run)!r} is not the folder of a run, which --output of train, adapt and distill "
+                "writes. Of an exported model give the .keras file; an export has no layers to look into."
             )
         run = read_run(model_or_run)
+    if run is not None:
         model = load_model(run.model_path)
     else:
-        model = load_model(os.fspath(model_or_run))
+        model = load_model(os.fspath(model_or_run)) if isinstance(model_or_run, str | os.PathLike) else model_or_run
     check_reportable(model)
     return model, run
 
 
-def _of_run(run, model, data):
-    """Returns what the run knows besides, and gives the model its builder."""
+def _of_run(run, model):
+    """Returns what the run measured on, and gives the model its builder."""
     try:
         examples = open_run(run, model)
     except OSError as error:
-        if data is not None:
-            return RunExamples()
-        raise FileNotFoundError(f"The examples of the run are not where they were: {error}. Give others.") from error
+        raise FileNotFoundError(f"The examples of the run are not where they were: {error} Give others.") from error
     model.builder = examples.builder
-    if data is not None:
-        # What the target of the run was like is no longer the question.
-        return examples._replace(held_out=None)
     return examples
 
 
 def _export(run):
-    path = run.config.get("export")
+    path = run.settings.get("export")
     return path if path is not None and os.path.isdir(path) else None
 
 

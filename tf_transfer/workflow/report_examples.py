@@ -1,7 +1,5 @@
 """The examples that a report is about: those that a run set aside, or others of the same kind."""
 
-import dataclasses
-import os
 import typing
 
 import numpy as np
@@ -10,15 +8,10 @@ from tf_transfer.builders import TabularClassifier
 from tf_transfer.builders.table_columns import input_names
 from tf_transfer.data import AudioFolder, ImageFolder, UnlabeledImages, read_table, read_text
 from tf_transfer.layers.keras_files import known_class_names
-from tf_transfer.workflow.adapt_config import AdaptConfig
-from tf_transfer.workflow.distill_config import DistillConfig
 from tf_transfer.workflow.domain_folders import read_domains, subfolders
 from tf_transfer.workflow.labelled_folders import read_folders
 from tf_transfer.workflow.labelled_rows import as_data
-from tf_transfer.workflow.train_config import TrainConfig
-from tf_transfer.workflow.train_other_inputs import AudioTrainConfig, TableTrainConfig, TextTrainConfig
-
-_TRAINED_ON = {"images": TrainConfig, "text": TextTrainConfig, "table": TableTrainConfig, "audio": AudioTrainConfig}
+from tf_transfer.workflow.run_settings import config_class
 
 
 class RunExamples(typing.NamedTuple):
@@ -38,30 +31,29 @@ class RunExamples(typing.NamedTuple):
 
 
 def open_run(run, model):
-    """Opens the examples of a run again, split as it split them.
+    """Opens the examples of a run again, split as it split them; paths count from the current folder.
 
     Args:
-        run: `RunFolder`.
+        run: `Run`.
         model: Its `keras.Model`.
 
     Raises:
         OSError: When files of the run are not where its configuration says.
         ValueError: When they are not what they were.
     """
-    fields = _found(run)
+    # Where it wrote is nothing that is read again.
+    fields = {name: value for name, value in run.settings.items() if name not in ("output", "export", "save_model")}
+    kind = config_class(run)
+    required = {name: run.settings[name] for name in kind.required if name not in fields}
+    config, shape = kind.from_dict({**fields, **required}), model.input_shape[1:]
     if run.command == "adapt":
-        config = AdaptConfig.from_dict(fields)
-        domains = read_domains(config, model.input_shape[1:])
-        builder = config.make_builder(domains.source.class_names, model.input_shape[1:])
+        domains = read_domains(config, shape)
+        builder = config.make_builder(domains.source.class_names, shape)
         return RunExamples(builder, domains.validation, domains.source, domains.target)
     if run.command == "distill":
-        config = DistillConfig.from_dict(fields)
-        _, held_out = read_folders(config, model.input_shape[1:], known_class_names(model))
+        _, held_out = read_folders(config, shape, known_class_names(model))
         return RunExamples(held_out=held_out)
-    kind = next((name for name in _TRAINED_ON if name in fields), None)
-    if kind is None:
-        raise ValueError(f"{run.path!r} does not say what it learned from: one of {list(_TRAINED_ON)}.")
-    builder, _, held_out = _TRAINED_ON[kind].from_dict(fields).open()
+    builder, _, held_out = config.open()
     return RunExamples(builder, as_data(held_out))
 
 
@@ -121,19 +113,3 @@ def _columns(model, builder):
     # Without its builder, the names are those of the inputs, which for most columns are their own.
     names = input_names(inputs)
     return {name: "category" if inputs[name].dtype == "string" else "number" for name in names}
-
-
-def _found(run):
-    """Returns the configuration of a run, with paths that count from where it ran where they are not here."""
-    fields, directory = dict(run.config), run.record.get("directory")
-    for field in dataclasses.fields(AdaptConfig) + dataclasses.fields(DistillConfig):
-        value = fields.get(field.name)
-        if directory and isinstance(value, str) and not os.path.exists(value):
-            there = os.path.join(directory, value)
-            fields[field.name] = there if os.path.exists(there) else value
-    for name in ("text", "table", "audio"):
-        value = fields.get(name)
-        if directory and isinstance(value, str) and not os.path.exists(value):
-            fields[name] = os.path.join(directory, value)
-    # Where it wrote is nothing that is read again.
-    return {name: value for name, value in fields.items() if name not in ("export", "save_model")}

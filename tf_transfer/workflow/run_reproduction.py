@@ -146,14 +146,15 @@ def reproduce_run(run, output, *, verbose=1):
     kind, workflow = config_class(recorded), WORKFLOWS[recorded.command][0]
     changes = {"output": output, "export": None, "save_model": None, "min_accuracy": None}
     changes = {name: value for name, value in changes.items() if name in kind.fields()}
-    with _started_in(recorded):
+    with started_in(recorded):
         config = kind.from_dict(recorded.settings, **changes)
         changed = _changed(recorded, config)
         workflow(config, verbose=verbose)
     return Reproduction(recorded, read_run(output), changed)
 
 
-def _started_in(run):
+def started_in(run):
+    """Returns a context in which the current folder is the one that a run was started in, where it is still there."""
     directory = run.result.get("directory")
     if directory is None or not os.path.isdir(directory):
         return contextlib.nullcontext()
