@@ -47,11 +47,11 @@ def test_help_has_every_flag_with_a_word_on_it_and_an_example_that_parses(comman
         for option in action.option_strings:
             assert re.search(rf"^  +(-\w, )?(\S+, )?{option}\b", text, re.MULTILINE), f"{option} is not in the help"
     assert max(map(len, text.splitlines())) <= 120
-    # Of a line that goes on, and of a line with a word on it at the right, the command only.
+    # Of a line that goes on, and of a line with a word on it or another command at the right, the command only.
     examples = re.findall(rf"^  tf-transfer {command}\b(?:.*\\\n)*.*", text, re.MULTILINE)
     assert examples
     for example in examples:
-        words = re.split(r"\s{3,}\(| \| ", example.replace("\\\n", " ").strip())[0].split()
+        words = re.split(r"\s{3,}\(| \| | > | && ", example.replace("\\\n", " ").strip())[0].split()
         build_parser().parse_args(words[1:])
 
 

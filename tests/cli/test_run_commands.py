@@ -26,7 +26,7 @@ def kept(photos, tiny_backbone, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept")
     shutil.copytree(photos, folder / "photos")
     argv = ["train", "--images", "photos", "--backbone", tiny_backbone, "--freeze-epochs", "20", "--epochs", "0"]
-    argv += ["--validation-split", "0.4", "--dropout", "0", "--features-cache", "false", "--quiet"]
+    argv += ["--validation-split", "0.4", "--dropout", "0", "--features-cache", "cache", "--quiet"]
     before = os.getcwd()
     os.chdir(folder)
     try:
