@@ -55,7 +55,7 @@ def test_the_chooser_says_what_the_rules_say(site_module):
         ("Some `Loss`es of `weights_`.", "Some ``Loss``\\ es of ``weights_``."),
         ("|x| of weights_ here", "\\|x\\| of weights\\_ here"),
         ("One of:\n    - a;\n    - b.", "One of:\n\n    - a;\n    - b."),
-        ("Example:\n\n>>> f(`a_`)\n`b`\n\n`c`", "Example:\n\n>>> f(`a_`)\n`b`\n\n``c``"),
+        ("Example:\n\n>>> f(`a_`)\n`b`\n\n`c`", ".. rubric:: Example\n\n>>> f(`a_`)\n`b`\n\n``c``"),
     ],
 )
 def test_docstrings_become_what_sphinx_reads(site_module, docstring, text):

@@ -57,6 +57,7 @@ def as_restructured_text(text):
 
 
 def _prose(text):
+    text = re.sub(r"^Example:$", ".. rubric:: Example", text, flags=re.MULTILINE)
     pieces = CODE.split(text)
     pieces[::2] = [re.sub(r"(?<=\w)_(?!\w)|\|", r"\\\g<0>", piece) for piece in pieces[::2]]
     # A letter may follow code, as in `Loss`es, where reStructuredText wants a space that is not shown.
