@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import types
@@ -51,7 +52,7 @@ def test_help_has_every_flag_with_a_word_on_it_and_an_example_that_parses(comman
     examples = re.findall(rf"^  tf-transfer {command}\b(?:.*\\\n)*.*", text, re.MULTILINE)
     assert examples
     for example in examples:
-        words = re.split(r"\s{3,}\(| \| | > | && ", example.replace("\\\n", " ").strip())[0].split()
+        words = shlex.split(re.split(r"\s{3,}\(| \| | > | && ", example.replace("\\\n", " ").strip())[0])
         build_parser().parse_args(words[1:])
 
 

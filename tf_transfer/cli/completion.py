@@ -17,7 +17,7 @@ It needs: pip install "tf-transfer[completion]"."""
 WHEN_STOPPED = "Stopped."
 
 _SHELLS = ("bash", "zsh", "fish")
-_FOLDERS, _FILES = ("DIR", "RUN"), ("FILE", "PATH", "INPUT", "MODEL", "MODEL.keras")
+_FOLDERS, _FILES = ("DIR", "RUN"), ("FILE", "PATH", "INPUT", "MODEL", "MODEL.keras", "RUN_OR_MODEL")
 
 
 def add_arguments(parser):

@@ -138,7 +138,7 @@ def list_runs(folder):
         folders[:] = [] if is_run(parent) else sorted(name for name in folders if not name.startswith("."))
         if is_run(parent):
             try:
-                runs.append(read_run(parent))
+                runs.append(read_run(os.path.normpath(parent)))
             except (ValueError, OSError) as error:
                 warnings.warn(f"Left out a run: {error}", stacklevel=2)
     return sorted(runs, key=lambda run: run.created)
