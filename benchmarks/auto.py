@@ -69,10 +69,10 @@ def accuracy(model, test):
 
 
 def main():
-    given = arguments(__doc__, minutes=5, cpu=0)
+    given = arguments(__doc__, minutes=5, cpu=0, sets=",".join(SETS))
     results = Results("auto", given.anew)
     for seed in given.seeds:
-        for dataset in SETS:
+        for dataset in given.sets.split(","):
             train, test = examples(dataset, given.data, seed)
             shared = {"set": dataset, "seed": seed}
             clock = "cpu" if given.cpu else "wall"

@@ -40,7 +40,7 @@ def _(auto_result):
     assert auto_result.__dataclass_params__.frozen
 
 
-@row("choosing.Trial", example_in="choosing.auto")
+@row("choosing.Trial")
 def _(trial):
     done = trial("a", "b", "l2_sp", "short", 4, (0.5, 0.7), (1.0, 0.9), 3.0)
     assert done.score == 0.6 and done.finished

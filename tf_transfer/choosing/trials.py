@@ -25,6 +25,13 @@ class Trial:
         log_losses: Tuple of floats, on the same parts.
         seconds: Float, of training and scoring.
         finished: Boolean, whether there was time for all parts.
+
+    Example:
+
+    >>> trial = Trial("mobilenet_v2, feature extraction", "mobilenet_v2", "feature_extraction", "frozen", 0,
+    ...               scores=(0.8, 0.9), log_losses=(0.5, 0.3), seconds=4.0)
+    >>> round(trial.score, 2), trial.finished
+    (0.85, True)
     """
 
     name: str
