@@ -1,5 +1,6 @@
 """What each public object of `tft.choosing` holds beyond its docstring."""
 
+import keras
 import numpy as np
 
 from contract_parts import check_refuses
@@ -19,6 +20,8 @@ def _(budget):
 def _(recommend):
     check_refuses(lambda: recommend("no/such/folder"), "no/such/folder")
     check_refuses(lambda: recommend(IMAGES, backbones=["mobilnet_v2"]), "Did you mean 'mobilenet_v2'?")
+    bare = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()], name="bare")
+    check_refuses(lambda: recommend(IMAGES, backbones=[bare]), "'bare' has no weights")
     check_refuses(lambda: recommend((IMAGES[0], IMAGES[1] + 0.5)), "`data`", "ImageRegressor")
 
 

@@ -45,6 +45,11 @@ def image_builder(given, examples, weights="imagenet", image_size=None, fields=N
     """
     found = {"num_classes": examples.num_classes, "class_names": examples.class_names, **(fields or {})}
     if isinstance(given, keras.Model):
+        if not given.weights:
+            raise ValueError(
+                f"`backbones`: {given.name!r} has no weights, so that there is nothing to carry over. Leave it out; "
+                "`tft.rank_backbones` and `tft.analysis.linear_probe` compare it with those that have some."
+            )
         return ImageClassifier(**{**found, "backbone": given})
     options = {"name": given} if isinstance(given, str | os.PathLike) else dict(given)
     if "name" not in options:
