@@ -72,7 +72,8 @@ class Browser:
 
     def __enter__(self):
         self._stack = contextlib.ExitStack()
-        home = self._stack.enter_context(tempfile.TemporaryDirectory())
+        # Chromium still writes into it while it ends.
+        home = self._stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         (to_read, self._to), (self._from, to_write) = os.pipe(), os.pipe()
         flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"]
         flags += ["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"]
