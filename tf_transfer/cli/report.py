@@ -41,6 +41,7 @@ def add_arguments(parser):
 
 
 def run(arguments):
+    from tf_transfer.workflow.export_record import metrics
     from tf_transfer.workflow.report import make_report
     from tf_transfer.workflow.report_examples import read_examples, read_source
 
@@ -61,19 +62,7 @@ def run(arguments):
     data = (lambda model: read_examples(model, **named)) if given else None
     with working(arguments, f"Asking {arguments.model}"):
         path, subject = make_report(arguments.model, data, arguments.output, arguments.title, known, asked)
-    return Outcome({"report": path, **_figures(subject)}, lambda: _show(path, subject))
-
-
-def _figures(subject):
-    evaluation = subject.evaluation
-    if subject.is_classifier:
-        interval = evaluation.accuracy_interval()
-        return {"num_examples": len(evaluation.labels), "accuracy": evaluation.accuracy, "interval": interval,
-                "macro_f1": evaluation.macro_f1, "log_loss": evaluation.log_loss}  # fmt: skip
-    if subject.is_regressor:
-        figures = {name: getattr(evaluation, name) for name in ("mae", "rmse", "r2")}
-        return {"num_examples": len(evaluation.targets), **figures, "interval": evaluation.mae_interval()}
-    return {"num_examples": 0}
+    return Outcome({"report": path, "figures": metrics(subject.evaluation)}, lambda: _show(path, subject))
 
 
 def _show(path, subject):

@@ -59,7 +59,8 @@ def serving(page, subject):
     page.text("TensorFlow Serving loads the folder as it is:")
     mounted = base.as_posix() if base.is_absolute() else f"$PWD/{base.as_posix()}"
     page.code(
-        f'docker run -p 8501:8501 -v "{mounted}:/models/{name}" -e MODEL_NAME={name} tensorflow/serving\n'
+        f"docker run -p 8501:8501 -e MODEL_NAME={name} \\\n"
+        f'    -v "{mounted}:/models/{name}" tensorflow/serving\n'
         f"curl http://localhost:8501/v1/models/{name}"
     )
 

@@ -7,6 +7,7 @@ import numpy as np
 from tf_transfer.builders import TabularClassifier
 from tf_transfer.builders.table_columns import input_names
 from tf_transfer.data import AudioFolder, ImageFolder, UnlabeledImages, read_table, read_text
+from tf_transfer.data.table_columns import is_missing
 from tf_transfer.layers.keras_files import known_class_names
 from tf_transfer.workflow.domain_folders import read_domains, subfolders
 from tf_transfer.workflow.labelled_folders import read_folders
@@ -83,6 +84,10 @@ def read_examples(model, *, images=None, text=None, table=None, audio=None, targ
     columns = _columns(model, builder)
     rows = read_table(table, target, columns=list(columns), kinds=columns, class_names=names, verbose=False)
     reader = builder if hasattr(builder, "columns") else TabularClassifier(columns=columns, num_classes=2)
+    if reader is not builder and any(is_missing(values).any() for values in rows.values()):
+        raise ValueError(
+            "A .keras file does not say whether values may be missing. Give the folder of the run instead."
+        )
     y = rows.y if rows.class_names is not None else np.asarray(rows.y, "float32")[:, None]
     return reader.inputs(rows), y
 
