@@ -92,7 +92,7 @@ def test_versions_and_rollback(here, capsys):
     assert run(capsys, "rollback", "served", "--to", 1)[2].startswith("error: Version 1 is what is served already")
     os.rename("served/2", "other")
     assert run(capsys, "export", "model.keras", "served", "--json")[0] == 0
-    assert run(capsys, "rollback", "served")[1] == "published  served/5, a copy of version 3\n"
+    assert run(capsys, "rollback", "served")[1] == "published  served/5, a copy of version 1\n"
     assert run(capsys, "versions", "nowhere")[2] == (
         "error: `path` must be the folder of a served model. There is no such folder: 'nowhere'.\n"
     )

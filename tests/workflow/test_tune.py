@@ -38,6 +38,10 @@ def test_the_best_is_kept_measured_and_exported(fields, photos, tmp_path):
     with open(tmp_path / "search/trials.csv") as file:
         assert [row["learning_rate"] for row in csv.DictReader(file)] == ["0", "0.3"]
     assert tft.ImageClassifier.from_yaml(tmp_path / "search/best_builder.yaml") == result.builder
+    recorded = tft.workflow.read_run(tmp_path / "search")
+    assert (recorded.command, recorded.method, recorded.history) == ("tune", "grid search", {})
+    assert recorded.figures["accuracy"] == result.accuracy and len(recorded.predictions) == 6
+    assert tft.load_model(recorded.model_path).count_params() == recorded.result["parameters"]
 
 
 @pytest.mark.slow
