@@ -2,8 +2,9 @@
 
 import pytest
 
+import tf_transfer as tft
 from tf_transfer.choosing.costs import Forecast
-from tf_transfer.choosing.methods import METHODS, Candidate
+from tf_transfer.choosing.methods import METHODS, Candidate, make_candidate
 from tf_transfer.choosing.search import Search
 from tf_transfer.choosing.trials import Book
 from tf_transfer.training import NaNLoss
@@ -23,11 +24,11 @@ class Scripted:
         return (score(epochs) if callable(score) else score), 1.0 - 0.01 * part
 
 
-def searched(script, seconds, book=None, num_folds=2, guesses=1.0):
+def searched(script, seconds, book=None, num_folds=2, guesses=1.0, fewest_epochs=1):
     """Returns a search over a script, not run, with the trainer and the lines that it says."""
     trainer, lines = Scripted(script), []
     candidates = [
-        Candidate(f"{backbone} {method}", backbone, method, None, dict(METHODS[method].phases))
+        Candidate(f"{backbone} {method}", backbone, method, None, dict(METHODS[method].phases), fewest_epochs)
         for backbone, method in script
     ]
     search = Search(
@@ -61,6 +62,16 @@ def test_rungs_and_what_they_leave_out():
     # With time left the first two are scored on four more divisions, and on those alone.
     assert search.ranked()[0].rung == "again" and len(search.ranked()[0].scores) == 2 * 5
     assert {name for name, _, part in trainer.calls if part >= 2} == {"a l2_sp", "b l2_sp"}
+
+
+def test_few_examples_are_not_judged_by_a_handful_of_steps():
+    candidates = [make_candidate("l2_sp", tft.ImageClassifier(num_classes=2), "a", num) for num in (5000, 400, 100)]
+    assert [each.shortened(1 / 3).phases["epochs"] for each in candidates] == [4, 8, 12]
+    search, trainer, _ = searched(FOUR, seconds=10_000, fewest_epochs=12)
+    search.run()
+    rungs = {trial.name: trial.rung for trial in search.trials.values() if trial.epochs and len(trial.scores) == 2}
+    assert rungs == {"b fine_tuning": "long"} and search.ranked()[0].name == "a l2_sp"
+    assert {epochs for _, epochs, _ in trainer.calls} == {0, 12}
 
 
 def test_the_longer_training_counts_also_when_it_is_worse():

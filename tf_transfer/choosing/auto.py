@@ -46,10 +46,11 @@ def auto(
     """Tries the backbones and methods that are likely to do well, and returns the best, trained on all examples.
 
     Backbones are ranked by their frozen features, and the first three go on. Then successive halving: every one of them
-    is scored frozen; on the better half of these the backbone trains for a third of its epochs; the better half of
-    those trains in full; and the first two are scored on further divisions of the data while there is time. All
-    scores are cross-validated, on the same parts and with the same seeds. What there is no time for is left out and
-    said; the first candidate is always finished, so that there is a model at the end.
+    is scored frozen; on the better half of these the backbone trains for a third of its epochs, or for all of them
+    where a third is fewer than 100 steps; the better half of those trains in full; and the first two are scored on
+    further divisions of the data while there is time. All scores are cross-validated, on the same parts and with the
+    same seeds. What there is no time for is left out and said; the first candidate is always finished, so that there is
+    a model at the end.
 
     The score of the best is that of the one that was chosen by it, and therefore somewhat too good. The result says how
     far it is ahead of the runner-up, and whether chance would do as much.

@@ -31,6 +31,8 @@ class Method(typing.NamedTuple):
 _HEAD = {"freeze_epochs": 30, "learning_rate": 3e-3}
 # Fewer steps leave the head of a few dozen examples, which starts at zero, half way; epochs cost time of their own.
 _FEWEST_STEPS, _MOST_EPOCHS = 300, 100
+# Of a backbone: after fewer, what a short training reached says nothing about a long one.
+_FEWEST_SHORT_STEPS = 100
 METHODS = {
     "prototypes": Method("prototypes of the classes", {}, {}, 0.0),
     "feature_extraction": Method("feature extraction", {}, {**_HEAD, "epochs": 0}, 0.0),
@@ -66,6 +68,7 @@ class Candidate:
         method: String, one of "prototypes", "feature_extraction", "l2_sp", "fine_tuning" and "from_scratch".
         builder: The builder, with the fields that the method sets.
         phases: Dict of arguments of `tft.fine_tune`.
+        fewest_epochs: Integer, epochs of the backbone below which a training says nothing. Defaults to 1.
     """
 
     name: str
@@ -73,6 +76,7 @@ class Candidate:
     method: str
     builder: Builder
     phases: dict
+    fewest_epochs: int = 1
 
     @property
     def is_frozen(self):
@@ -80,11 +84,10 @@ class Candidate:
         return METHODS[self.method].passes == 0
 
     def shortened(self, share):
-        """Returns the candidate with a share of its epochs of the backbone."""
+        """Returns the candidate with a share of its epochs of the backbone, itself where so few would say nothing."""
         epochs = self.phases.get("epochs", 0)
-        return dataclasses.replace(
-            self, phases={**self.phases, "epochs": max(1, round(share * epochs))} if epochs else self.phases
-        )
+        fewer = max(self.fewest_epochs, round(share * epochs))
+        return self if fewer >= epochs else dataclasses.replace(self, phases={**self.phases, "epochs": fewer})
 
     def train(self, data, *, seed=0, cache=False, batch_size=None):
         """Returns a model that was trained on labelled examples, from the beginning, by a schedule set beforehand."""
@@ -110,7 +113,8 @@ def make_candidate(method, builder, backbone, num_examples, batch_size=32):
     chosen = METHODS[method]
     made = dataclasses.replace(builder, **chosen.fields)
     phases = phases_for(method, num_examples, batch_size)
-    return Candidate(f"{backbone}, {chosen.title}", backbone, method, made, phases)
+    fewest_epochs = math.ceil(_FEWEST_SHORT_STEPS * batch_size / num_examples)
+    return Candidate(f"{backbone}, {chosen.title}", backbone, method, made, phases, fewest_epochs)
 
 
 def phases_for(method, num_examples, batch_size=32):

@@ -57,8 +57,10 @@ class Search:
         # Some of the time is kept for long trainings; what of it they don't need is there for those left out.
         for share in (_SHARE_OF_SHORT, 1.0):
             tried = {trial.name for trial in self.trials.values()}
-            left_out = [each.shortened(SHORT) for each in self._in_order(tuned) if each.name not in tried]
-            self._rung("short", left_out, self.spent + share * (self._seconds - self.spent))
+            left_out = [each for each in self._in_order(tuned) if each.name not in tried]
+            until = self.spent + share * (self._seconds - self.spent)
+            self._rung("short", [each.shortened(SHORT) for each in left_out if each.shortened(SHORT) != each], until)
+            self._rung("long", [each for each in left_out if each.shortened(SHORT) == each], until)
             self._rung("long", self._to_go_on_with(tuned), self._seconds)
         if not self.ranked():
             raise RuntimeError("No candidate could be trained: the loss of each was not a number. Look at the data.")
