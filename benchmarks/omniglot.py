@@ -7,8 +7,8 @@ Trained on the 964 classes of the background set, of which 64 drawn at random ar
 choices; each with its quarter turns as classes of their own, as in the papers. Asked about the 659 classes of the
 evaluation set as they stand, without turns, with five queries a class. No label of it chooses anything.
 
-A training keeps its state after each epoch in `benchmarks/cache/omniglot`; a run that was stopped goes on from there,
-with other episodes than it would have had. `--minutes` trains on where the last run ended, with the rate down from
+A training keeps its state after each epoch in `benchmarks/states/omniglot`, of which the last of each is committed; a
+run that was stopped goes on from there, with other episodes than it would have had. `--minutes` trains on where the last run ended, with the rate down from
 where the longer training has it.
 """
 
@@ -25,7 +25,7 @@ from omniglot_recipes import RECIPES
 
 import tf_transfer as tft
 
-CACHE = Path(__file__).parent / "cache" / "omniglot"
+STATES = Path(__file__).parent / "states" / "omniglot"
 HELD_OUT, QUERIES = 64, 5
 
 
@@ -94,8 +94,8 @@ class Training:
     def __init__(self, recipe, seed, minutes):
         self.recipe, self.seed = recipe, seed
         name = f"{recipe.name}-{seed}".replace(" ", "_")
-        self.curve = Curve(CACHE / f"{name}.json")
-        self.resume = tft.training.ResumeTraining(CACHE / name, keep=True)
+        self.curve = Curve(STATES / f"{name}.json")
+        self.resume = tft.training.ResumeTraining(STATES / name, keep=True)
         done = self.resume.epochs_done
         self.epochs = max(recipe.epochs, done)
         if minutes:

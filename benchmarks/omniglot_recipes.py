@@ -123,7 +123,7 @@ RECIPES = (
         rows=((5, 5),),
         asked=(5, 5),
         episodes={"ways": 5, "shots": 5, "queries": 3, "batch_size": 8},
-        epochs=6,
+        epochs=60,
     ),
     Recipe(
         name="Reptile 5-way",
