@@ -8,8 +8,8 @@ choices; each with its quarter turns as classes of their own, as in the papers. 
 evaluation set as they stand, without turns, with five queries a class. No label of it chooses anything.
 
 A training keeps its state after each epoch in `benchmarks/states/omniglot`, of which the last of each is committed; a
-run that was stopped goes on from there, with other episodes than it would have had. `--minutes` trains on where the last run ended, with the rate down from
-where the longer training has it.
+run that was stopped goes on from there, with other episodes than it would have had. `--minutes` trains on where the
+last run ended, with the rate down from where the longer training has it.
 """
 
 import dataclasses

@@ -32,7 +32,7 @@ def test_table_file_and_picture(photos, encoders, tmp_path, capsys, monkeypatch)
     monkeypatch.setenv("TF_TRANSFER_CACHE", str(tmp_path / "cache"))
     more = ["--plot", tmp_path / "rank.png", "--csv", tmp_path / "rank.csv", "--max-examples", 24]
     lines = rank(capsys, photos, encoders, *more).splitlines()
-    assert lines[0].split()[:3] == ["backbone", "h_score", "log_me"]
+    assert lines[0].split()[:4] == ["backbone", "h_score", "log_me", "nleep"]
     assert "color.keras" in lines[1] and "24 examples" in " ".join(lines)
     with open(tmp_path / "rank.csv", newline="") as file:
         assert [row["name"] for row in csv.DictReader(file)] == encoders[::-1]

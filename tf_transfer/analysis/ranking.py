@@ -25,7 +25,7 @@ def rank_backbones(
     backbones,
     data,
     *,
-    scores=("h_score", "log_me"),
+    scores=("h_score", "log_me", "nleep"),
     weights="imagenet",
     input_shape=None,
     max_examples=2000,
@@ -46,8 +46,8 @@ def rank_backbones(
         data: Labelled examples: an `ImageFolder`, arrays `(x, y)` or a `tf.data.Dataset`. Images get the size that
             each backbone takes.
         scores: Names out of "h_score", "log_me", "nleep" and "trans_rate", the functions of `tft.analysis`; or a dict
-            of names to functions of features and labels. Defaults to those two that were found to agree best with
-            accuracy after fine-tuning.
+            of names to functions of features and labels. Defaults to the first three, whose places together agreed
+            best with accuracy after fine-tuning (docs/choosing.md).
         weights: As in `tft.load_backbone`, of those given by their name. Defaults to "imagenet".
         input_shape: As in `tft.load_backbone`, of those given by their name. Defaults to that of each.
         max_examples: Integer, or None for all; of more, so many are drawn, class by class. A stream is read from its

@@ -30,7 +30,7 @@ def add_arguments(parser):
     add_shared(parser, "channels", type=int, default=3)
     parser.add_argument(
         "--score", action="append", metavar="NAME",
-        help="h_score, log_me, nleep or trans_rate; may be repeated (default: h_score and log_me)",
+        help="h_score, log_me, nleep or trans_rate; may be repeated (default: the first three)",
     )  # fmt: skip
     add_shared(parser, "max_examples", type=int, default=2000)
     add_shared(parser, "batch_size", type=int, default=32)

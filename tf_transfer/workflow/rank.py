@@ -22,7 +22,7 @@ def rank(
     weights="imagenet",
     image_size=None,
     channels=3,
-    scores=("h_score", "log_me"),
+    scores=("h_score", "log_me", "nleep"),
     skip_bad=False,
     max_examples=2000,
     batch_size=32,
