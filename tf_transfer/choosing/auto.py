@@ -99,9 +99,9 @@ def auto(
     >>> x, y = np.random.default_rng(0).uniform(0, 155, (24, 16, 16, 3)).astype("float32"), np.arange(24) % 2
     >>> x[y == 1, :, :, 0] += 99.0
     >>> color = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(8, 3)], name="color")
-    >>> found = tft.auto((x, y), minutes=0.2, backbones=[color], methods=["feature_extraction"], cache=False, verbose=0)
+    >>> found = tft.auto((x, y), minutes=0.02, backbones=[color], methods=["prototypes"], cache=False, verbose=0)
     >>> found.best.name, len(found.best.scores) >= 3
-    ('color, feature extraction', True)
+    ('color, prototypes of the classes', True)
 
     Reference:
         Jamieson and Talwalkar, 2016 (successive halving), https://arxiv.org/abs/1502.07943; Cawley and Talbot, 2010, on

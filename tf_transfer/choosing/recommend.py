@@ -72,7 +72,7 @@ def recommend(
     >>> small = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3)], name="small")
     >>> found = tft.recommend((x, y), backbones={"small": small}, cache=False, verbose=0)
     >>> found.method, found.builder.regularizer
-    ('l2_sp', L2SP(source=None, alpha=0.1, beta=0.01, head=None))
+    ('l2_sp', L2SP(alpha=0.1, beta=0.01, source=None, head='zero'))
     >>> print(found.reasons[0])
     There are 24 labelled images of 2 classes, 12 each.
     """
