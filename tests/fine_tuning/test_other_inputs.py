@@ -70,7 +70,7 @@ def test_a_table_with_gaps_and_words_goes_through_both_phases(tmp_path):
 def test_texts_as_read_from_a_file_are_data():
     x = keras.Input((), dtype="string", name="text")
     words = keras.layers.TextVectorization(vocabulary=["good", "bad"], output_mode="multi_hot")
-    backbone = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "relu")], name="backbone")
+    backbone = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, "tanh")], name="backbone")
     model = keras.Model(x, keras.layers.Dense(2, "softmax")(backbone(words(x))))
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     labels = np.arange(20) % 2
