@@ -87,7 +87,9 @@ def test_a_whole_search_finds_the_backbone_that_sees_and_leaves_models_as_they_w
         (x, y), minutes=4, backbones=[blind, seeing], cache=tmp_path / "cache", augmentation=None, verbose=0
     )
     assert found.best.backbone == "small" and found.best.score > 0.6
-    assert {each.rung for each in found.trials} >= {"frozen", "short", "long"} or found.seconds > 120
+    # Of so few images a training of a third of the epochs would say nothing.
+    rungs = {each.rung for each in found.trials}
+    assert "frozen" in rungs and "short" not in rungs
     assert all(np.array_equal(*pair) for pair in zip(before, blind.get_weights(), strict=True))
     assert found.seconds < 60 * 4 * 1.25 and found.builder.augmentation is None
     assert tft.analysis.evaluate_classifier(found.model, (x, y)).accuracy > 0.6
