@@ -101,7 +101,11 @@ def pretrained(method, setting, epochs):
 
 
 def start_of(name, seed):
-    return encoder(seed) if name == "from scratch" else tft.load_model(CACHE / f"{name}.keras")
+    if name == "from scratch":
+        return encoder(seed)
+    if not (CACHE / f"{name}.keras").exists():
+        raise SystemExit(f"The encoder of {name!r} is not on this machine: run with --anew --starts {name!r}.")
+    return tft.load_model(CACHE / f"{name}.keras")
 
 
 def fine_tuned(name, setting, seed, rate):
