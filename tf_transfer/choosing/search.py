@@ -59,8 +59,9 @@ class Search:
             tried = {trial.name for trial in self.trials.values()}
             left_out = [each for each in self._in_order(tuned) if each.name not in tried]
             until = self.spent + share * (self._seconds - self.spent)
-            self._rung("short", [each.shortened(SHORT) for each in left_out if each.shortened(SHORT) != each], until)
-            self._rung("long", [each for each in left_out if each.shortened(SHORT) == each], until)
+            pairs = [(each, each.shortened(SHORT)) for each in left_out]
+            self._rung("short", [short for each, short in pairs if short is not each], until)
+            self._rung("long", [each for each, short in pairs if short is each], until)
             self._rung("long", self._to_go_on_with(tuned), self._seconds)
         if not self.ranked():
             raise RuntimeError("No candidate could be trained: the loss of each was not a number. Look at the data.")
