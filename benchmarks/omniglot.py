@@ -2,6 +2,7 @@
 
     python benchmarks/omniglot.py
     python benchmarks/omniglot.py --methods MAML --minutes 30
+    python benchmarks/omniglot.py --methods "Meta-SGD 5-way 1-shot,Reptile"
 
 Trained on the 964 classes of the background set, of which 64 drawn at random are kept for the learning curve and for
 choices; each with its quarter turns as classes of their own, as in the papers. Asked about the 659 classes of the
@@ -21,7 +22,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from common import Results, arguments
-from omniglot_recipes import RECIPES
+from omniglot_recipes import RECIPES, small_moves
 
 import tf_transfer as tft
 
@@ -47,8 +48,9 @@ class Omniglot:
     def _flat(images):
         return images.reshape(-1, 28, 28, 1), np.arange(len(images)).repeat(images.shape[1])
 
-    def training(self, seed, **options):
-        return tft.data.episodes(self.x, self.y, **options, classes=self.known, rotations=True, seed=seed)
+    def training(self, seed, recipe):
+        stream = tft.data.episodes(self.x, self.y, **recipe.episodes, classes=self.known, rotations=True, seed=seed)
+        return tft.data.augment(stream, small_moves() if recipe.moved else None, seed=seed)
 
     def validation(self, ways, shots):
         options = {"rotations": True, "fixed": True, "num_episodes": 60, "batch_size": 10, "seed": 1}
@@ -116,7 +118,7 @@ class Training:
         recipe, done = self.recipe, self.resume.epochs_done
         model = recipe.build(self.seed, self.iterations, recipe.dtype)
         model.fit(
-            omniglot.training(1000 * self.seed + done, **recipe.episodes),
+            omniglot.training(1000 * self.seed + done, recipe),
             steps_per_epoch=recipe.steps,
             epochs=self.epochs,
             validation_data=omniglot.validation(*recipe.asked),
@@ -155,7 +157,7 @@ def main():
     results, omniglot = Results("omniglot", options.anew), Omniglot(options.data)
     for seed in options.seeds:
         for recipe in RECIPES:
-            if recipe.method in options.methods.split(","):
+            if {recipe.method, recipe.name} & set(options.methods.split(",")):
                 run(Training(recipe, seed, options.minutes), results, omniglot)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_transfer.data import as_dataset, augment, mixes_labels, preview, recipe_names
+from tf_transfer.data import as_dataset, augment, episodes, mixes_labels, preview, recipe_names
 from tf_transfer.data.recipes import recipe_layers
 
 RNG = np.random.default_rng(0)
@@ -182,6 +182,30 @@ def test_image_of_a_dictionary_is_changed_and_nothing_else():
     np.testing.assert_array_equal(x["age"], W[:, None])
     with pytest.raises(ValueError, match=r'must have an "image" to augment\. Received: \[\'age\'\]'):
         augment(as_dataset(({"age": W}, Y)), "flip")
+
+
+def test_images_of_episodes_are_changed_each_by_itself_and_stay_in_their_place():
+    # Each image is of one grey of its own, so that a changed brightness tells where it came from.
+    x = np.broadcast_to(np.arange(40.0, 64.0)[:, None, None, None], (24, 6, 6, 1)).copy()
+    plain = episodes(
+        x, np.arange(24) // 4, ways=3, shots=1, queries=2, num_episodes=8, batch_size=4, seed=0, fixed=True
+    )
+    assert augment(plain, None) is plain
+    moved = augment(plain, [keras.layers.RandomBrightness(0.001)], seed=0)
+    assert moved.cardinality() == plain.cardinality()
+    for (before, labels), (after, kept) in zip(plain, moved, strict=True):
+        np.testing.assert_array_equal(kept, labels)
+        np.testing.assert_array_equal(after["support_labels"], before["support_labels"])
+        for name, num in (("support", 3), ("query", 6)):
+            assert after[name].shape == (4, num, 6, 6, 1)
+            np.testing.assert_allclose(after[name], before[name], atol=0.3)
+            shifts = (after[name] - before[name]).numpy()[..., 0, 0, 0]
+            assert len(np.unique(shifts.round(6))) == shifts.size
+    with pytest.raises(ValueError, match=r"recipe='mixup' mixes labels, and those of episodes are classes"):
+        augment(plain, "mixup", num_classes=3)
+    vectors = episodes(x[:, 0, :, 0], np.arange(24) // 4, ways=3, shots=1, queries=2)
+    with pytest.raises(ValueError, match=r"x must be batches of images"):
+        augment(vectors, "flip")
 
 
 def test_endless_stream_stays_endless():

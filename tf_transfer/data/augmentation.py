@@ -2,11 +2,14 @@
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from tf_transfer import _checks
 from tf_transfer.data.labels import example_spec, match_labels
 from tf_transfer.data.random_layers import map_with_layers
 from tf_transfer.data.recipes import MIXING, mixes_labels, recipe_layers
+
+_EPISODE = ("support", "query")
 
 
 def augment(dataset, recipe="standard", *, seed=None, num_classes=None):
@@ -18,7 +21,7 @@ def augment(dataset, recipe="standard", *, seed=None, num_classes=None):
     Args:
         dataset: A `tf.data.Dataset` of batches (x, y) or (x, y, sample_weight), as `as_dataset` makes
             them; x are images (batch, height, width, channels) in 0..255, or a dict with such an
-            "image".
+            "image"; or one of `tft.data.episodes` of images.
         recipe: A name in `recipe_names()`, a list of Keras layers that take images in 0..255, or
             None for the dataset as it is. Defaults to "standard".
         seed: Integer or None, the same seed gives the same stream. Defaults to None.
@@ -30,7 +33,8 @@ def augment(dataset, recipe="standard", *, seed=None, num_classes=None):
         (unless own layers change it), sample weights as they were.
 
     Raises:
-        ValueError: If the recipe is unknown, x are no batches of images, or `num_classes` is needed.
+        ValueError: If the recipe is unknown, x are no batches of images, `num_classes` is needed, or labels of
+            episodes would be mixed.
 
     Example:
 
@@ -43,10 +47,13 @@ def augment(dataset, recipe="standard", *, seed=None, num_classes=None):
         MixUp: Zhang et al., 2018, https://arxiv.org/abs/1710.09412
         CutMix: Yun et al., 2019, https://arxiv.org/abs/1905.04899
     """
-    layers = recipe_layers(recipe, num_channels=num_channels(example_spec(dataset)[0]))
+    spec = example_spec(dataset)[0]
+    layers = recipe_layers(recipe, num_channels=num_channels(spec))
     if not layers:
         return dataset
     if mixes_labels(layers):
+        if _is_episode(spec):
+            raise ValueError(f"recipe={recipe!r} mixes labels, and those of episodes are classes. Take another.")
         if num_classes is None:
             raise ValueError(f"recipe={recipe!r} mixes labels, which must be one-hot for it: give `num_classes`.")
         dataset = match_labels(dataset, num_classes, one_hot=True)
@@ -92,26 +99,49 @@ def preview(images, recipe="standard", *, num_samples=6, seed=None):
 
 def apply_layers(layers, x, y=None, *weight):
     """Returns a batch (x, y, ...) with its images through a recipe's layers, in 0..255; y is for those that mix."""
-    image = tf.cast(x["image"] if isinstance(x, dict) else x, tf.float32)
+    image, put_back = _images(x)
+    image = tf.cast(image, tf.float32)
     for layer in layers:
         if isinstance(layer, MIXING):
             mixed = layer({"images": image, "labels": y}, training=True)
             image, y = mixed["images"], mixed["labels"]
         else:
             image = layer(image, training=True)
-    image = tf.clip_by_value(tf.cast(image, tf.float32), 0.0, 255.0)
-    return ({**x, "image": image} if isinstance(x, dict) else image), y, *weight
+    return put_back(tf.clip_by_value(tf.cast(image, tf.float32), 0.0, 255.0)), y, *weight
 
 
 def num_channels(spec):
     """Returns the channels of batches of images, and raises for what is none."""
-    if isinstance(spec, dict):
+    episode = _is_episode(spec)
+    if episode:
+        spec = spec["support"]
+    elif isinstance(spec, dict):
         if "image" not in spec:
             raise ValueError(f'x must have an "image" to augment. Received: {sorted(spec)}.')
         spec = spec["image"]
-    if not hasattr(spec, "shape") or spec.shape.rank != 4:
+    if not hasattr(spec, "shape") or spec.shape.rank != 4 + episode:
         raise ValueError(
             "x must be batches of images, of shape (batch, height, width, channels); `as_dataset` makes them. "
             f"Received: {spec}."
         )
     return spec.shape[-1]
+
+
+def _is_episode(x):
+    return isinstance(x, dict) and all(name in x for name in _EPISODE)
+
+
+def _images(x):
+    """Returns the images of a batch, (num, height, width, channels), and a function that puts others in their place."""
+    if not isinstance(x, dict):
+        return x, lambda image: image
+    if not _is_episode(x):
+        return x["image"], lambda image: {**x, "image": image}
+    sizes = [ops.shape(x[name])[1] for name in _EPISODE]
+    all_images = tf.concat([x[name] for name in _EPISODE], axis=1)
+
+    def put_back(image):
+        parts = tf.split(tf.reshape(image, [-1, sum(sizes), *image.shape[1:]]), sizes, axis=1)
+        return {**x, **dict(zip(_EPISODE, parts, strict=True))}
+
+    return tf.reshape(all_images, [-1, *all_images.shape[2:]]), put_back
