@@ -16,6 +16,12 @@ def _(evaluate_classifier):
     check_refuses(lambda: evaluate_classifier(logits, (np.ones((2, 4)), [0, 1])), "from_logits=True")
 
 
+@row("analysis.evaluate_multi_label")
+def _(evaluate_multi_label):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Activation("sigmoid")])
+    check_refuses(lambda: evaluate_multi_label(model, (np.ones((3, 3)), np.arange(3))), "`labels`", "(3,)")
+
+
 @row("analysis.evaluate_regressor")
 def _(evaluate_regressor):
     two = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
@@ -25,6 +31,16 @@ def _(evaluate_regressor):
 @row("analysis.RegressionEvaluation")
 def _(regression_evaluation):
     check_refuses(lambda: regression_evaluation(np.array([np.nan]), np.ones(1)), "`predictions`", "finite")
+
+
+@row("analysis.MultiLabelEvaluation")
+def _(multi_label_evaluation):
+    check_refuses(lambda: multi_label_evaluation(np.eye(3), np.full((3, 3), 2)), "`labels`", "[2]")
+
+
+@row("analysis.LabelMistake", example_in="analysis.MultiLabelEvaluation")
+def _(label_mistake):
+    assert label_mistake._fields == ("index", "label", "true", "score")
 
 
 @row("analysis.ClassifierEvaluation")

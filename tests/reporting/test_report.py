@@ -150,7 +150,7 @@ def test_what_can_not_be_is_said_before_the_model_runs(tmp_path):
     with pytest.raises(ValueError, match="`gap`"):
         tft.report(model, data, tmp_path / "page.html", gap="far")
     several = tft.ImageClassifier(num_classes=3, multi_label=True, backbone=classifier().get_layer("backbone")).build()
-    with pytest.raises(ValueError, match="several labels"):
+    with pytest.raises(ValueError, match="3 labels an example, so that `data` must have labels of shape"):
         tft.report(several, data, tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
 

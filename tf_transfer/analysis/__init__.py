@@ -14,13 +14,14 @@ from tf_transfer.analysis.domain_distances import (
     wasserstein_distance,
 )
 from tf_transfer.analysis.domain_gap import ClassGap, DomainGap, domain_gap
-from tf_transfer.analysis.evaluation import evaluate_classifier, evaluate_regressor
+from tf_transfer.analysis.evaluation import evaluate_classifier, evaluate_multi_label, evaluate_regressor
 from tf_transfer.analysis.explained import Explanation
 from tf_transfer.analysis.explaining import grad_cam, integrated_gradients, occlusion
 from tf_transfer.analysis.feature_maps import plot_domains
 from tf_transfer.analysis.importance import ColumnImportance, permutation_importance
 from tf_transfer.analysis.linear_probe import linear_probe
 from tf_transfer.analysis.model_comparison import ComparedModel, ModelComparison
+from tf_transfer.analysis.multi_label_evaluation import LabelMistake, MultiLabelEvaluation
 from tf_transfer.analysis.nearest_examples import nearest_examples
 from tf_transfer.analysis.ranking import rank_backbones
 from tf_transfer.analysis.regression_evaluation import RegressionEvaluation
@@ -41,10 +42,12 @@ __all__ = [
     "Difference",
     "DomainGap",
     "Explanation",
+    "LabelMistake",
     "MMDTest",
     "Mistake",
     "ModelComparison",
     "MovedBlock",
+    "MultiLabelEvaluation",
     "RankedBackbone",
     "RegressionEvaluation",
     "Reliability",
@@ -59,6 +62,7 @@ __all__ = [
     "cross_validate",
     "domain_gap",
     "evaluate_classifier",
+    "evaluate_multi_label",
     "evaluate_regressor",
     "grad_cam",
     "h_score",

@@ -23,9 +23,11 @@ class Reliability:
     Args:
         evaluation: `ClassifierEvaluation`.
         num_bins: Integer, parts of equal width of the scores from 0 to 1. Defaults to 15.
+        of_class: Integer, the class whose scores are judged by the share of examples that are of it. Defaults to None:
+            the highest score of each example, by the share that is right.
 
     Attributes:
-        counts: Integer array of shape `(num_bins,)`, how many examples' highest scores lie in each.
+        counts: Integer array of shape `(num_bins,)`, how many examples' scores lie in each.
         confidence: Float array of shape `(num_bins,)`, the mean of these scores; NaN where there are none.
         accuracy: Float array of shape `(num_bins,)`, the share that is right; NaN where there are none.
         expected_calibration_error: Float, sum over the bins of their share times |accuracy - confidence|.
@@ -44,11 +46,16 @@ class Reliability:
 
     evaluation: ClassifierEvaluation
     num_bins: int = 15
+    of_class: int | None = None
 
     def __post_init__(self):
         _checks.integer(self.num_bins, "num_bins", 1)
-        scores = self.evaluation.scores.max(axis=1).astype("float64")
-        right = self.evaluation.predictions == self.evaluation.labels
+        if self.of_class is None:
+            right = self.evaluation.predictions == self.evaluation.labels
+        else:
+            _checks.integer(self.of_class, "of_class", 0, len(self.evaluation.class_names) - 1)
+            right = self.evaluation.labels == self.of_class
+        scores = self._scores()
         places = self._places(scores)
         counts = np.bincount(places, minlength=self.num_bins)
         with np.errstate(invalid="ignore"):
@@ -87,13 +94,17 @@ class Reliability:
         """
         _checks.integer(num_draws, "num_draws", 1)
         rng = np.random.default_rng(seed)
-        scores = self.evaluation.scores.max(axis=1).astype("float64")
+        scores = self._scores()
         places = self._places(scores)
         errors = [
             np.abs(np.bincount(places, (rng.uniform(size=len(scores)) < scores) - scores)).sum() / len(scores)
             for _ in range(num_draws)
         ]
         return float(np.mean(errors))
+
+    def _scores(self):
+        scores = self.evaluation.scores.astype("float64")
+        return scores.max(axis=1) if self.of_class is None else scores[:, self.of_class]
 
     def _places(self, scores):
         # A score on an edge belongs to the part below it, as in the paper.
@@ -228,9 +239,10 @@ def plot_reliability(reliabilities):
         upper.scatter(each.confidence[known], each.accuracy[known], color="#e0752d", s=14, zorder=2)
         error = f"expected calibration error {each.expected_calibration_error:.3f}"
         upper.set_title(f"{title}: {error}" if title else error, fontsize=10)
-        upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
+        of_class = each.of_class is not None
+        upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is of it" if of_class else "share that is right")
         lower.bar(edges[:-1], each.counts, 1 / each.num_bins, align="edge", color="0.75", edgecolor="white")
-        lower.set(xlabel="highest score", ylabel="examples")
+        lower.set(xlabel="score" if of_class else "highest score", ylabel="examples")
         for axes in (upper, lower):
             axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -73,7 +73,7 @@ class ClassifierEvaluation:
             raise ValueError(f"There must be one label a row of scores. Received: {len(labels)} and {len(scores)}.")
         object.__setattr__(self, "scores", scores)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "class_names", _names(self.class_names, scores.shape[1]))
+        object.__setattr__(self, "class_names", checked_names(self.class_names, scores.shape[1]))
 
     def __repr__(self):
         low, high = self.accuracy_interval()
@@ -139,12 +139,12 @@ class ClassifierEvaluation:
         Reference:
             Wilson, 1927, https://doi.org/10.1080/01621459.1927.10502953
         """
-        return _wilson(int(np.sum(self.predictions == self.labels)), len(self.labels), confidence)
+        return wilson_interval(int(np.sum(self.predictions == self.labels)), len(self.labels), confidence)
 
     def recall_intervals(self, confidence=0.95):
         """Returns a list of (low, high), Wilson's interval of each class's recall; NaN for a class without examples."""
         right = np.diag(self.confusion)
-        return [_wilson(int(num), int(of), confidence) for num, of in zip(right, self.support, strict=True)]
+        return [wilson_interval(int(num), int(of), confidence) for num, of in zip(right, self.support, strict=True)]
 
     def difference(self, other):
         """Returns how far this accuracy is above another one's on the same examples, a `Difference`.
@@ -211,7 +211,8 @@ class ClassifierEvaluation:
         return evaluation_plots.mistakes(self, images, num)
 
 
-def _wilson(num_right, num, confidence):
+def wilson_interval(num_right, num, confidence):
+    """Returns (low, high), Wilson's interval of a share; NaN of nothing."""
     from scipy.stats import binomtest
 
     if not num:
@@ -220,7 +221,8 @@ def _wilson(num_right, num, confidence):
     return float(interval.low), float(interval.high)
 
 
-def _names(names, num_classes):
+def checked_names(names, num_classes):
+    """Returns a tuple of one string a class, numbers for None; raises when there are more or fewer."""
     names = tuple(str(name) for name in (range(num_classes) if names is None else names))
     if len(names) != num_classes:
         raise ValueError(f"`class_names` must have {num_classes} names, one a class. Received: {list(names)}.")

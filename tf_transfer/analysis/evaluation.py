@@ -4,6 +4,7 @@ import numpy as np
 
 from tf_transfer.analysis.asked import ask
 from tf_transfer.analysis.classifier_evaluation import ClassifierEvaluation
+from tf_transfer.analysis.multi_label_evaluation import MultiLabelEvaluation
 from tf_transfer.analysis.regression_evaluation import RegressionEvaluation
 
 
@@ -40,6 +41,36 @@ def evaluate_classifier(model, data, class_names=None, *, batch_size=None, from_
     class_names = agreed_names(class_names, model, data)
     asked = ask(model, data, batch_size=batch_size, verbose=verbose)
     return ClassifierEvaluation(probabilities(asked.outputs, from_logits), asked.labels, class_names)
+
+
+def evaluate_multi_label(model, data, class_names=None, *, threshold=0.5, batch_size=None, verbose=0):
+    """Runs a model of several labels an example over labelled data and says how good each label is.
+
+    Args:
+        model: A `keras.Model` with one output, `(batch, num_labels)`, independent probabilities, as a builder with
+            `multi_label=True` makes it.
+        data: As in `evaluate_classifier`, with labels `(batch, num_labels)` of 0 and 1, and -1 where nobody knows.
+        class_names: Sequence of strings. Defaults to those of the model's builder.
+        threshold: Float in [0, 1], the score from which on a label is given. Defaults to 0.5.
+        batch_size: Integer, as in `as_dataset`. Defaults to None.
+        verbose: 0 or 1, whether to show a progress bar. Defaults to 0.
+
+    Returns:
+        A `MultiLabelEvaluation`.
+
+    Raises:
+        ValueError: When outputs are no probabilities, labels do not fit them, or the data is endless.
+
+    Example:
+
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Activation("sigmoid")])
+    >>> x, y = np.array([[2.0, 1.0], [-1.0, 3.0]], "float32"), np.array([[1, 0], [0, 1]])
+    >>> evaluate_multi_label(model, (x, y), class_names=["old", "torn"]).f1.round(2).tolist()
+    [1.0, 0.67]
+    """
+    class_names = agreed_names(class_names, model, data)
+    asked = ask(model, data, batch_size=batch_size, verbose=verbose)
+    return MultiLabelEvaluation(asked.outputs, asked.labels, class_names, threshold)
 
 
 def evaluate_regressor(model, data, *, batch_size=None, verbose=0):

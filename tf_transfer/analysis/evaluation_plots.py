@@ -58,3 +58,24 @@ def mistakes(evaluation, images, num):
     if not worst:
         grid[0].text(0.5, 0.5, "no mistakes", ha="center", va="center")
     return figure
+
+
+def together(evaluation):
+    """Returns a figure of which labels come together, in truth and as a model gives them."""
+    from matplotlib.figure import Figure
+
+    names = evaluation.class_names
+    side = min(9.0, 2.2 + 0.42 * len(names))
+    figure = Figure(figsize=(2 * side, side), layout="constrained")
+    for axes, shares, title in zip(figure.subplots(1, 2, sharey=True), evaluation.together(), ("true", "given")):
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        if len(names) <= _MOST_CLASSES_WITH_NUMBERS:
+            for (row, column), share in np.ndenumerate(shares):
+                color = "white" if share > 0.5 else "black"
+                axes.text(column, row, "" if np.isnan(share) else f"{100 * share:.0f}", ha="center", va="center",
+                          color=color, fontsize=9)  # fmt: skip
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(len(names)), names)
+        axes.set(title=f"{title} labels", xlabel="have also, %")
+    figure.axes[0].set_ylabel("of those that have")
+    return figure

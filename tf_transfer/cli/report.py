@@ -35,6 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--source", metavar=metavar, help=text)
     parser.add_argument("--output", default="report.html", metavar="FILE", help="the page (default: report.html)")
     parser.add_argument("--title", metavar="TEXT", help="heading of the page (default: the name of the run or model)")
+    parser.add_argument("--licence", metavar="TEXT", help="of the weights it began with (default: as said beside them)")
     parser.add_argument("--num-shown", type=int, default=8, metavar="N", help="mistakes to show (default: 8)")
     add_shared(parser, "batch_size", type=int, default=32)
     add_shared(parser, "skip_bad")
@@ -54,7 +55,7 @@ def run(arguments):
         arguments.usage_error("--source goes with --images")
     named = {name: getattr(arguments, name) for name in (*_KINDS, "target", "skip_bad")}
     names = ("history", "source", "target", "export_path", "pretrained", "gap")
-    known = {**dict.fromkeys(names), "num_shown": arguments.num_shown}
+    known = {**dict.fromkeys(names), "num_shown": arguments.num_shown, "licence": arguments.licence}
     if arguments.source is not None:
         known["source"] = lambda model: read_source(model, arguments.source, arguments.skip_bad)
     asked = {"class_names": None, "regression": None, "max_examples": 500}
@@ -62,11 +63,14 @@ def run(arguments):
     data = (lambda model: read_examples(model, **named)) if given else None
     with working(arguments, f"Asking {arguments.model}"):
         path, subject = make_report(arguments.model, data, arguments.output, arguments.title, known, asked)
-    return Outcome({"report": path, "figures": metrics(subject.evaluation)}, lambda: _show(path, subject))
+    figures = {each.output: metrics(each.evaluation) for each in subject.parts} or metrics(subject.evaluation)
+    return Outcome({"report": path, "figures": figures}, lambda: _show(path, subject))
 
 
 def _show(path, subject):
-    if subject.is_classifier:
+    if subject.is_multi_label:
+        print(f"labels    {subject.evaluation!r}")
+    elif subject.is_classifier:
         print(f"accuracy  {accuracy_on(subject.evaluation, '{} examples')}")
     elif subject.is_regressor:
         print(f"error     {error_on(subject.evaluation, '{} examples')}")

@@ -18,11 +18,13 @@ def domains(page, subject, num_examples=300):
     gap, figure = subject.gap, None
     if gap is None and subject.source is not None:
         target = subject.data if subject.target is None else subject.target
-        encoder = features_of(subject.model)
+        # The outputs of a model of several share what comes before its heads.
+        encoder = features_of(subject.parts[0].model if subject.parts else subject.model)
         found = [_features(encoder, each, num_examples) for each in (subject.source, target)]
         features, labels = zip(*found)
         names = subject.evaluation.class_names if subject.is_classifier else None
-        labels = [None if subject.is_regressor else _classes(each) for each in labels]
+        without = subject.is_regressor or subject.is_multi_label or subject.parts
+        labels = [None if without else _classes(each) for each in labels]
         options = {"source_labels": labels[0], "target_labels": labels[1], "class_names": names}
         gap = domain_gap(*features, **options)
         figure = plot_domains({"features of this model, t-SNE": tuple(features)}, **options)
@@ -57,7 +59,8 @@ def _features(encoder, data, num_examples):
         found = np.asarray(predict_on_batch(encoder, x))
         features.append(found.reshape(len(found), -1))
         labels.append(y)
-    return np.concatenate(features), None if labels[0] is None else np.concatenate(labels)
+    known = not (labels[0] is None or isinstance(labels[0], dict))
+    return np.concatenate(features), np.concatenate(labels) if known else None
 
 
 def _batches(data):

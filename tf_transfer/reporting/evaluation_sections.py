@@ -14,7 +14,7 @@ def classes(page, subject):
     if not subject.is_classifier:
         return
     evaluation, num = subject.evaluation, len(subject.evaluation.class_names)
-    page.section("Classes")
+    page.section(subject.titled("Classes"))
     order = range(num)
     if num > _MOST_CLASSES:
         page.text(f"The {_MOST_LINES} of {num} classes with the lowest F1:")
@@ -51,14 +51,16 @@ def calibration(page, subject):
     """Whether it is right as often as it says."""
     if not subject.is_classifier:
         return
-    page.section("Is it right as often as it says?")
+    page.section(subject.titled("Is it right as often as it says?"))
     reliability = Reliability(subject.evaluation)
     error, chance = reliability.expected_calibration_error, reliability.error_by_chance()
     said = (
         f"Its scores are off by {error:.1%} on average (expected calibration error). Scores that are exactly right "
         f"would show {chance:.1%} on {len(subject.evaluation.labels)} examples, by chance alone."
     )
-    advice = " tft.analysis.calibrate brings them nearer to how often it is right." if error > chance + 0.02 else ""
+    # It takes a model of one output.
+    helps = error > chance + 0.02 and subject.output is None
+    advice = " tft.analysis.calibrate brings them nearer to how often it is right." if helps else ""
     page.text(said + advice)
     page.figure(reliability.plot(), "Share that is right by highest score; on the dashed line scores are honest")
 
@@ -67,7 +69,7 @@ def predictions(page, subject):
     """Predicted against true values."""
     if not subject.is_regressor:
         return
-    page.section("Predictions and targets")
+    page.section(subject.titled("Predictions and targets"))
     page.figure(subject.evaluation.plot(), "Each held-out example, and the line where predictions are right")
     errors = np.abs(subject.evaluation.predictions - subject.evaluation.targets).mean(axis=1)
     shares = [50, 75, 90, 95, 100]
@@ -87,7 +89,7 @@ def _confident_mistakes(page, subject):
     evaluation, kept = subject.evaluation, subject.num_kept
     every = evaluation.most_confident_mistakes(len(evaluation.labels))
     found = [each for each in every if each.index < kept][: subject.num_shown]
-    page.section("Its most confident mistakes")
+    page.section(subject.titled("Its most confident mistakes"))
     if not found:
         page.text(f"None among the first {kept} examples.")
         return
@@ -99,7 +101,7 @@ def _largest_errors(page, subject):
     errors = np.abs(evaluation.predictions - evaluation.targets).mean(axis=1)[: subject.num_kept]
     places = np.argsort(-errors, kind="stable")[: subject.num_shown]
     said = [f"{_values(evaluation.targets[at])}, predicted {_values(evaluation.predictions[at])}" for at in places]
-    page.section("Its largest errors")
+    page.section(subject.titled("Its largest errors"))
     show(page, subject, places.tolist(), said, "true and predicted")
 
 

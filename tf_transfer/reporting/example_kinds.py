@@ -21,7 +21,7 @@ def is_rows(inputs):
 
 
 def is_waveforms(subject):
-    return getattr(subject.builder, "num_samples", None) is not None and getattr(subject.inputs, "ndim", 0) == 2
+    return getattr(subject.input_builder, "num_samples", None) is not None and getattr(subject.inputs, "ndim", 0) == 2
 
 
 def show(page, subject, places, captions, what):
@@ -38,10 +38,10 @@ def show(page, subject, places, captions, what):
     if is_images(inputs):
         page.pictures([_drawable(inputs[place]) for place in places], captions)
     elif is_waveforms(subject):
-        rate = subject.builder.sample_rate
+        rate = subject.input_builder.sample_rate
         waves = [inputs[place] for place in places]
         sounds = [_wav(wave, rate) for wave in waves] if len(waves[0]) <= _MOST_SECONDS * rate else None
-        page.pictures([_spectrogram(wave, subject.builder) for wave in waves], captions, sounds)
+        page.pictures([_spectrogram(wave, subject.input_builder) for wave in waves], captions, sounds)
     elif is_texts(inputs):
         page.table(["text", what], [[text_of(inputs[place])[:SHORT], said] for place, said in zip(places, captions)])
     elif is_rows(inputs):

@@ -19,18 +19,18 @@ def where_it_looks(page, subject):
     inputs, evaluation = subject.inputs, subject.evaluation
     if not subject.is_classifier or not is_images(inputs) or inputs.shape[-1] not in (1, 3):
         return
-    rows = _some_of_each(evaluation, len(inputs), subject.num_shown)
+    rows = some_of_each(evaluation.labels, len(inputs), subject.num_shown)
     names = list(evaluation.class_names)
     try:
         found = grad_cam(subject.model, inputs[rows], class_names=names)
     except ValueError:
         # A network without feature maps; what it looks at is found by covering.
         found = occlusion(subject.model, inputs[rows], class_names=names)
-    page.section("Where it looks")
-    page.figure(_one_by_one(found), f"{found.method}: red spoke for the class that it predicts, blue against it")
+    page.section(subject.titled("Where it looks"))
+    page.figure(one_by_one(found), f"{found.method}: red spoke for the class that it predicts, blue against it")
 
 
-def _one_by_one(found):
+def one_by_one(found):
     """Returns a figure of each image, so that a narrow screen shows them below one another."""
     names = ("values", "classes", "scores", "images")
     figures = []
@@ -44,11 +44,11 @@ def words(page, subject):
     """The words of texts that speak for the class."""
     if not subject.is_classifier or not is_texts(subject.inputs):
         return
-    rows = _some_of_each(subject.evaluation, subject.num_kept, subject.num_shown)
+    rows = some_of_each(subject.evaluation.labels, subject.num_kept, subject.num_shown)
     texts = [text for text in (text_of(subject.inputs[row])[:SHORT] for row in rows) if text.strip()]
     if not texts:
         return
-    page.section("Which words it goes by")
+    page.section(subject.titled("Which words it goes by"))
     page.text(
         "Red words speak for the class that it predicts: without them its probability falls. Blue ones speak against."
     )
@@ -65,7 +65,7 @@ def columns(page, subject):
     if not usable or len(inputs) > _MOST_COLUMNS:
         return
     found = permutation_importance(model, (inputs, subject.labels))
-    page.section("Which columns it goes by")
+    page.section(subject.titled("Which columns it goes by"))
     page.figure(found.plot(), f"Rise of the loss, {found.loss:.3g}, when a column is shuffled; dots are repeats")
 
 
@@ -81,11 +81,11 @@ def moved(page, subject):
     page.figure(found.plot(), "From the input (top) to the output: weights, and how alike features still are")
 
 
-def _some_of_each(evaluation, kept, num):
-    """Returns rows of right and wrong answers, of all classes in turn."""
-    order = np.random.default_rng(0).permutation(min(kept, len(evaluation.labels)))
+def some_of_each(labels, kept, num):
+    """Returns rows of some of the examples that were kept, of all classes in turn."""
+    order = np.random.default_rng(0).permutation(min(kept, len(labels)))
     ranks = np.zeros(len(order), int)
-    for kind in np.unique(evaluation.labels[order]):
-        members = evaluation.labels[order] == kind
+    for kind in np.unique(labels[order]):
+        members = labels[order] == kind
         ranks[members] = np.arange(members.sum())
     return order[np.argsort(ranks, kind="stable")][:num]

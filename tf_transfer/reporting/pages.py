@@ -4,23 +4,29 @@ import os
 
 from tf_transfer.reporting import evaluation_sections as evaluated
 from tf_transfer.reporting import explanation_sections as explained
+from tf_transfer.reporting import label_sections as labelled
 from tf_transfer.reporting import serving_sections as served
 from tf_transfer.reporting import summary_sections as summed
 from tf_transfer.reporting.domain_sections import domains
 from tf_transfer.reporting.html_report import HTMLReport
 
 # Each adds nothing where it has nothing true to say.
-_SECTIONS = (
-    summed.in_short,
-    summed.made_from,
-    summed.made_how,
+_FIRST = (summed.in_short, summed.made_from, summed.made_how)
+# Of a model of several outputs they stand once for each.
+_OF_AN_OUTPUT = (
     evaluated.classes,
     evaluated.calibration,
+    labelled.labels,
+    labelled.calibration,
     evaluated.predictions,
     evaluated.mistakes,
+    labelled.mistakes,
     explained.where_it_looks,
+    labelled.where_it_looks,
     explained.words,
     explained.columns,
+)
+_LAST = (
     explained.moved,
     domains,
     served.cost,
@@ -41,7 +47,12 @@ def write_page(subject, path, title=None):
         named = subject.model.name if subject.run is None else os.path.basename(os.path.abspath(subject.run.path))
         title = f"{named}: what it knows"
     page = HTMLReport(title)
-    for section in _SECTIONS:
+    for section in _FIRST:
+        section(page, subject)
+    for part in subject.parts or (subject,):
+        for section in (summed.in_short, *_OF_AN_OUTPUT) if subject.parts else _OF_AN_OUTPUT:
+            section(page, part)
+    for section in _LAST:
         section(page, subject)
     return page.save(path)
 

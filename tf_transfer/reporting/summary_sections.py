@@ -7,20 +7,25 @@ import keras
 import numpy as np
 
 from tf_transfer.analysis.calibration import Reliability
-from tf_transfer.backbones import APPLICATIONS, blocks, count_trainable, find_backbone
+from tf_transfer.backbones import blocks, count_trainable, find_backbone
 from tf_transfer.fine_tuning.history import FineTuningHistory, Phase
+from tf_transfer.reporting.label_sections import labels_in_short
+from tf_transfer.reporting.provenance import provenance
 
 _MOST_CURVES = 6
 # What config.yaml says of places on the disk where it ran, which a reader elsewhere can do nothing with.
 _PLACES = ("output", "export", "save_model", "features_cache")
-_AT_RANDOM = ("mean", "cnn", "transformer", "small_conv")
 
 
 def in_short(page, subject):
     """How good it is, in figures and in a sentence."""
-    page.section("In short")
-    if subject.is_classifier:
+    page.section(subject.titled("In short"))
+    if subject.parts:
+        _outputs_in_short(page, subject.parts)
+    elif subject.is_classifier:
         _classifier_in_short(page, subject.evaluation)
+    elif subject.is_multi_label:
+        labels_in_short(page, subject.evaluation)
     elif subject.is_regressor:
         _regressor_in_short(page, subject.evaluation)
     else:
@@ -34,6 +39,32 @@ def in_short(page, subject):
         rows = [[name, figures.get(main)] for name, figures in compared.items()]
         rows.append(["this model", subject.run.figures[main]])
         page.table(["model", main], rows, best=len(rows) - 1, caption="On the same examples, as the run measured it.")
+
+
+def _outputs_in_short(page, parts):
+    """One line an output: its main figure beside what would be reached without looking."""
+    rows = []
+    for part in parts:
+        evaluation = part.evaluation
+        if part.is_classifier:
+            ends, num = evaluation.accuracy_interval(), len(evaluation.labels)
+            figure, without = f"accuracy {evaluation.accuracy:.1%}", f"{np.bincount(evaluation.labels).max() / num:.1%}"
+            interval = "{:.1%} to {:.1%}".format(*ends)
+        elif part.is_multi_label:
+            num, figure = len(evaluation.labels), f"mean average precision {evaluation.mean_average_precision:.3f}"
+            interval, without = "below, label by label", f"{np.nanmean(evaluation.prevalence):.3f}"
+        elif part.is_regressor:
+            num, figure = len(evaluation.targets), f"mean absolute error {evaluation.mae:.4g}"
+            interval = "{:.4g} to {:.4g}".format(*evaluation.mae_interval())
+            without = f"{off_by_median(evaluation):.4g}"
+        else:
+            num, figure, interval, without = 0, "no labels", None, None
+        rows.append([part.output, figure, interval, without, num])
+    page.text(
+        f"It has {len(parts)} outputs. Beside the figure of each stands what the most frequent class, scores at random "
+        "or the median would reach on the same examples, those that have a label of it."
+    )
+    page.table(["output", "figure", "95% interval", "without looking", "examples"], rows)
 
 
 def _classifier_in_short(page, evaluation):
@@ -56,7 +87,7 @@ def _classifier_in_short(page, evaluation):
 def _regressor_in_short(page, evaluation):
     low, high = evaluation.mae_interval()
     num, targets = len(evaluation.targets), evaluation.targets
-    middle = float(np.abs(targets - np.median(targets, axis=0)).mean())
+    middle = off_by_median(evaluation)
     page.facts([
         ("Mean absolute error", f"{evaluation.mae:.4g}", f"95% interval {low:.4g} to {high:.4g}"),
         ("RMSE", f"{evaluation.rmse:.4g}", "large errors count more"),
@@ -69,17 +100,24 @@ def _regressor_in_short(page, evaluation):
     )
 
 
+def off_by_median(evaluation):
+    """Returns by how much the median of the targets would be off, which no model is needed for."""
+    return float(np.abs(evaluation.targets - np.median(evaluation.targets, axis=0)).mean())
+
+
 def made_from(page, subject):
     """From what: the backbone, its weights, and how much of it trained."""
-    model, builder = subject.model, subject.builder
+    model, builder = subject.model, subject.input_builder
     config = {} if subject.run is None else subject.run.settings
     backbone = getattr(builder, "backbone", config.get("student", config.get("backbone")))
     weights = getattr(builder, "weights", config.get("weights", "imagenet"))
     found = find_backbone(model)
-    if backbone is None and found is model:
+    if backbone is None and found is model and subject.licence is None:
         return
     page.section("What it was made from")
-    rows = _origin(backbone, weights)
+    record = {} if subject.run is None else subject.run.result
+    options = {"recorded": record.get("inputs"), "folder": record.get("directory")}
+    rows = provenance(backbone, weights, licence=subject.licence, **options)
     if found is not model:
         num = len(blocks(model))
         name = f"{found.name}, {num} blocks" if num > 1 else found.name
@@ -88,27 +126,6 @@ def made_from(page, subject):
     if subject.run is None:
         rows.append(["set to train", f"{count.trainable:,} of {count.total:,} parameters"])
     page.pairs(rows)
-
-
-def _origin(backbone, weights):
-    """Returns rows on where a backbone is from, as far as its name tells."""
-    if not isinstance(backbone, str):
-        return []
-    known = APPLICATIONS.get(backbone)
-    rows = [["backbone", backbone if known is None else f"{backbone} (keras.applications.{known.constructor})"]]
-    kind, _, rest = backbone.partition(":")
-    if rest:
-        source = {"hub": "a module of TensorFlow Hub", "file": "a saved Keras model", "keras_hub": "a KerasHub preset"}
-        rows.append(["weights", source.get(kind, kind)])
-    elif weights == "imagenet" and known is not None:
-        rows.append(["weights", "those that Keras offers, trained on the 1000 classes of ImageNet"])
-        rows.append(["trained at", f"{known.default_size} x {known.default_size} pixels"])
-    elif weights is None or weights == "none" or backbone in _AT_RANDOM:
-        rows.append(["weights", "random at the start: nothing was transferred"])
-    else:
-        # A path of the disk where it ran is nobody else's business; the name of the file says enough.
-        rows.append(["weights", os.path.basename(str(weights))])
-    return rows
 
 
 def made_how(page, subject):

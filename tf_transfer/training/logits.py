@@ -62,7 +62,7 @@ def with_logits(classifier):
     elif len(output.shape) != 2:
         raise ValueError(_sentence(classifier, f"its output has the shape {tuple(output.shape)}"))
     else:
-        logits = _before_softmax(classifier)
+        logits = taken_by_activation(classifier, "softmax")
         if logits is None:
             logits = _undone(classifier, last_activation(classifier), ops.cast(output, "float32"))
     inputs = classifier.inputs[0] if len(classifier.inputs) == 1 else classifier.inputs
@@ -101,11 +101,18 @@ def _output_of(layer, model):
     return nodes[0].output_tensors[0]
 
 
-def _before_softmax(model):
-    """Returns what a last layer of softmax alone takes, or None for another layer."""
+def taken_by_activation(model, activation):
+    """Returns the tensor that a last layer of nothing but an activation takes, or None for another layer.
+
+    Args:
+        model: Functional or sequential `keras.Model` with one output.
+        activation: String, the name of the activation.
+    """
+    if not getattr(model, "outputs", None):
+        return None
     history = graph_of(model).outputs[0]._keras_history
-    is_softmax = isinstance(history.operation, keras.layers.Softmax | keras.layers.Activation)
-    if not is_softmax or last_activation(model) != "softmax":
+    is_alone = isinstance(history.operation, keras.layers.Softmax | keras.layers.Activation)
+    if not is_alone or last_activation(model) != activation:
         return None
     return history.operation._inbound_nodes[history.node_index].input_tensors[0]
 

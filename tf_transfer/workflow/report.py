@@ -9,8 +9,9 @@ from tf_transfer import _checks
 from tf_transfer.analysis.domain_gap import DomainGap
 from tf_transfer.layers import load_model
 from tf_transfer.layers.keras_files import known_class_names
+from tf_transfer.reporting.asking import asked_subject, check_reportable
 from tf_transfer.reporting.pages import check_page, write_page
-from tf_transfer.reporting.subject import Subject, asked_subject, check_reportable
+from tf_transfer.reporting.subject import Subject
 from tf_transfer.workflow.report_examples import RunExamples, open_run
 from tf_transfer.workflow.run_reproduction import started_in
 from tf_transfer.workflow.runs import Run, is_run, read_run
@@ -30,6 +31,7 @@ def report(
     target=None,
     gap=None,
     export_path=None,
+    licence=None,
     max_examples=500,
     num_shown=8,
     batch_size=None,
@@ -40,21 +42,25 @@ def report(
     What it says follows from what it is given: how often the model is right, with an interval; what it was made from
     and how; classes, confusion and calibration; the most confident mistakes as pictures, sounds, texts or rows, and
     what the model looked at; what fine-tuning moved; how far the target is; what the model weighs and how fast it is
-    here; how to serve it. For a regressor errors in the unit of the target instead of classes. A section that would
-    have nothing to say is not there.
+    here; how to serve it. For a regressor errors in the unit of the target instead of classes; for several labels an
+    example each label, and which come together; for several outputs these sections for each. A section that would have
+    nothing to say is not there.
 
     Of a run it knows the configuration, the history and the data: without `data` the examples are those that the run
     measured on, found again by its configuration. These chose the best epoch, so that its figures are a little too
     good.
 
     Args:
-        model_or_run: Built `keras.Model` with one output, the path of a `.keras` file, or a `tft.workflow.Run` or its
-            folder, which `tf-transfer train`, `adapt` or `distill` wrote with `--output`.
-        data: Labelled examples that the model was not trained on, as in `tft.analysis.evaluate_classifier`. Defaults to
-            those of the run.
+        model_or_run: Built `keras.Model`, the path of a `.keras` file, or a `tft.workflow.Run` or its folder, which
+            `tf-transfer train`, `adapt` or `distill` wrote with `--output`.
+        data: Labelled examples that the model was not trained on, as in `tft.analysis.evaluate_classifier`. For a model
+            of several labels an example, labels of shape `(num_examples, num_labels)` of 0, 1 and -1 (unknown); for
+            one of several outputs a dict of labels by output, -1 or NaN where one is missing. Defaults to those of the
+            run.
         path: String or path of the file. Defaults to "report.html".
         title: String. Defaults to the name of the run or model.
-        class_names: Sequence of strings. Defaults to those of the model, its file, or the data.
+        class_names: Sequence of strings, or for several outputs a dict of those by output. Defaults to those of the
+            model, its file, or the data.
         regression: Boolean, whether the outputs are values. Defaults to what the model's builder says, else to whether
             they are no probabilities.
         history: What `fit` or `tft.fine_tune` returned, for the curves. Defaults to that of the run.
@@ -65,6 +71,8 @@ def report(
         target: The same of the domain where it is used. Defaults to those of an adaptation's run, else to `data`.
         gap: `tft.analysis.DomainGap` that was measured already. Defaults to None.
         export_path: Path of the export of this model, for how to serve it. Defaults to that of the run.
+        licence: String, what the weights that the model started from may be used for, as you know it. Defaults to what
+            a LICENSE, README or model card beside them says; the page says so where nothing does.
         max_examples: Integer, how many of the first examples mistakes and explanations are taken from. Defaults to 500.
         num_shown: Integer, how many mistakes and explanations to show. Defaults to 8.
         batch_size: Integer, examples at once. Defaults to None, as in `evaluate_classifier`.
@@ -86,7 +94,7 @@ def report(
     'spots.html'
     """
     known = {"history": history, "source": source, "target": target, "export_path": export_path}
-    known |= {"pretrained": pretrained, "gap": gap, "num_shown": num_shown}
+    known |= {"pretrained": pretrained, "gap": gap, "num_shown": num_shown, "licence": licence}
     asked = {"class_names": class_names, "regression": regression, "max_examples": max_examples}
     asked |= {"batch_size": batch_size, "verbose": verbose}
     path, _ = make_report(model_or_run, data, path, title, known, asked)

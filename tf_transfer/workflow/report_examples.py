@@ -9,6 +9,7 @@ from tf_transfer.builders.table_columns import input_names
 from tf_transfer.data import AudioFolder, ImageFolder, UnlabeledImages, read_table, read_text
 from tf_transfer.data.table_columns import is_missing
 from tf_transfer.layers.keras_files import known_class_names
+from tf_transfer.reporting.asking import output_names
 from tf_transfer.workflow.domain_folders import read_domains, subfolders
 from tf_transfer.workflow.labelled_folders import read_folders
 from tf_transfer.workflow.labelled_rows import as_data
@@ -70,6 +71,11 @@ def read_examples(model, *, images=None, text=None, table=None, audio=None, targ
         target: String, the column of labels or values in `text` or `table`. Defaults to None.
         skip_bad: Boolean, whether to leave out images or recordings that can't be read. Defaults to False.
     """
+    if outputs := output_names(model):
+        raise ValueError(
+            f"A folder or file has one label an example, and the model has the outputs {sorted(outputs)}. In Python, "
+            "`tft.report(model, (x, labels))` takes labels as a dict by output."
+        )
     names, builder = known_class_names(model), getattr(model, "builder", None)
     if images is not None:
         shape = _one_shape(model, 3, "images")
