@@ -151,7 +151,9 @@ def made_how(page, subject):
     if subject.run is not None:
         page.text("To run it again:")
         config = os.path.join(subject.run.path, "config.yaml")
-        page.code(f"tf-transfer {subject.run.command} --config {config} --output again")
+        # What a search within a time chose can be trained again; the search would try other things on another day.
+        command = "train" if subject.run.command == "auto" else subject.run.command
+        page.code(f"tf-transfer {command} --config {config} --output again")
 
 
 def as_history(history, *, last_phase_only=False):
