@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_documents import document_of
+from scipy.io import wavfile
 
 import tf_transfer as tft
 from tf_transfer.cli import main
@@ -81,6 +82,63 @@ def test_rows_of_a_table_with_and_without_the_run(tmp_path, capsys):
     assert "whether values may be missing" in run(capsys, "report", made / "model.keras", *table)[2]
     text = (tmp_path / "page.html").read_text()
     assert "Its largest errors" in text and '<th scope="col">ward</th>' in text
+
+
+@pytest.fixture
+def not_timed(monkeypatch):
+    """Pages about a model need not measure how fast it is here, in tests of something else."""
+    monkeypatch.setattr("tf_transfer.reporting.serving_sections.median_seconds", lambda *_, **__: {"model": 1.0})
+
+
+def test_texts_with_and_without_the_run(not_timed, tmp_path, capsys):
+    words = {"good": ["fine", "great"], "bad": ["dull", "poor"]}
+    rows = [(f"a {words[label][i % 2]} film {i % 3}", label) for i in range(20) for label in words]
+    for name, some in (("reviews.csv", rows), ("new.csv", rows[:9])):
+        with open(tmp_path / name, "w", newline="") as file:
+            csv.writer(file).writerows([("review", "sentiment"), *some])
+    argv = ["--text", "reviews.csv", "--target", "sentiment", "--epochs", "6", "--learning-rate", "0.05"]
+    made = trained(tmp_path, *argv)
+    page, recorded = tmp_path / "page.html", tft.workflow.read_run(made).figures
+    options = ["--output", page, "--num-shown", "2", "--json"]
+    document = document_of(run(capsys, "report", made, *options)[1])
+    assert document["figures"] == pytest.approx(recorded)
+    assert "Which words it goes by" in page.read_text() and "random at the start" in page.read_text()
+    new = ["--text", tmp_path / "new.csv", "--target", "sentiment", *options]
+    of_run = document_of(run(capsys, "report", made, *new)[1])["figures"]
+    of_file = document_of(run(capsys, "report", made / "model.keras", *new)[1])["figures"]
+    assert of_run == pytest.approx(of_file) and of_run["num_examples"] == 9
+    text = page.read_text()
+    # The names of the classes are in the file, and the words are those of the texts.
+    assert "bad</td>" in text and "<span" in text and "film" in text
+    code, _, err = run(capsys, "report", made, "--images", tmp_path, "--output", page)
+    assert code != 0 and "takes no images" in err
+
+
+def test_recordings_of_a_run_and_others(not_timed, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for folder, num in (("tones", 8), ("new", 3)):
+        for name, hertz in (("high", 1500), ("low", 300)):
+            (tmp_path / folder / name).mkdir(parents=True)
+            for i in range(num):
+                wave = 9000 * np.sin(2 * np.pi * hertz * np.arange(1000) / 4000) + rng.normal(0, 300, 1000)
+                wavfile.write(tmp_path / folder / name / f"{i}.wav", 4000, wave.astype(np.int16))
+    argv = ["--audio", "tones", "--sample-rate", "4000", "--seconds", "0.25", "--num-mel-bins", "16"]
+    made = trained(tmp_path, *argv, "--epochs", "1", "--batch-size", "8")
+    page, recorded = tmp_path / "page.html", tft.workflow.read_run(made).figures
+    options = ["--output", page, "--num-shown", "2"]
+    assert document_of(run(capsys, "report", made, *options, "--json")[1])["figures"] == pytest.approx(recorded)
+    document = document_of(run(capsys, "report", made, "--audio", tmp_path / "new", *options, "--json")[1])
+    mistakes = round((1 - document["figures"]["accuracy"]) * document["figures"]["num_examples"])
+    text = page.read_text()
+    assert document["figures"]["num_examples"] == 6 and "high" in text
+    # What it got wrong can be seen and heard.
+    assert text.count("<audio") == min(2, mistakes)
+    code, _, err = run(capsys, "report", made / "model.keras", "--audio", tmp_path / "new", *options)
+    assert code != 0 and "does not say its sample rate" in err and "folder of the run" in err
+    (tmp_path / "new" / "low" / "9.wav").write_bytes(b"not a recording")
+    code, _, err = run(capsys, "report", made, "--audio", tmp_path / "new", *options)
+    assert code != 0 and "9.wav" in err
+    assert "on 6 examples" in run(capsys, "report", made, "--audio", tmp_path / "new", *options, "--skip-bad")[1]
 
 
 def test_what_can_not_be_is_refused(seeing, photos, tmp_path, capsys, monkeypatch):

@@ -18,6 +18,12 @@ TAGS = (RNG.uniform(size=(24, 3)) < [0.6, 0.4, 0.2]).astype("int64")
 NAMES = ["old", "torn", "<red>"]
 
 
+@pytest.fixture(autouse=True)
+def not_timed(monkeypatch):
+    """How fast a model is here is not what these tests are about."""
+    monkeypatch.setattr("tf_transfer.reporting.serving_sections.median_seconds", lambda *_, **__: {"model": 1.0})
+
+
 def backbone():
     image = keras.Input((12, 12, 3), name="image")
     x = keras.layers.Conv2D(4, 3, activation="relu", name="maps")(keras.layers.Rescaling(1 / 255)(image))

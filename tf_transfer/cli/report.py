@@ -63,14 +63,11 @@ def run(arguments):
     data = (lambda model: read_examples(model, **named)) if given else None
     with working(arguments, f"Asking {arguments.model}"):
         path, subject = make_report(arguments.model, data, arguments.output, arguments.title, known, asked)
-    figures = {each.output: metrics(each.evaluation) for each in subject.parts} or metrics(subject.evaluation)
-    return Outcome({"report": path, "figures": figures}, lambda: _show(path, subject))
+    return Outcome({"report": path, "figures": metrics(subject.evaluation)}, lambda: _show(path, subject))
 
 
 def _show(path, subject):
-    if subject.is_multi_label:
-        print(f"labels    {subject.evaluation!r}")
-    elif subject.is_classifier:
+    if subject.is_classifier:
         print(f"accuracy  {accuracy_on(subject.evaluation, '{} examples')}")
     elif subject.is_regressor:
         print(f"error     {error_on(subject.evaluation, '{} examples')}")

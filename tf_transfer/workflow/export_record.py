@@ -4,23 +4,18 @@ import math
 
 import numpy as np
 
-from tf_transfer.analysis import MultiLabelEvaluation, RegressionEvaluation
+from tf_transfer.analysis import RegressionEvaluation
 from tf_transfer.data import StreamFingerprint
 
 
 def metrics(evaluation):
-    """Returns the figures of an evaluation of classes, labels or values by name, as far as known; none for None."""
+    """Returns the figures of an evaluation of classes or values by name, those that are known; none for None."""
     if evaluation is None:
         return {}
     if isinstance(evaluation, RegressionEvaluation):
         low, high = evaluation.mae_interval()
         found = {"mae": evaluation.mae, "mae_95_low": low, "mae_95_high": high, "rmse": evaluation.rmse}
         found |= {"r2": evaluation.r2, "num_examples": len(evaluation.targets)}
-    elif isinstance(evaluation, MultiLabelEvaluation):
-        low, high = evaluation.exact_match_interval()
-        found = {"mean_average_precision": evaluation.mean_average_precision, "macro_f1": evaluation.macro_f1}
-        found |= {"exact_match": evaluation.exact_match, "exact_match_95_low": low, "exact_match_95_high": high}
-        found |= {"num_examples": len(evaluation.labels)}
     else:
         low, high = evaluation.accuracy_interval()
         found = {"accuracy": evaluation.accuracy, "accuracy_95_low": low, "accuracy_95_high": high}
