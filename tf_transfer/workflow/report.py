@@ -52,7 +52,7 @@ def report(
 
     Args:
         model_or_run: Built `keras.Model`, the path of a `.keras` file, or a `tft.workflow.Run` or its folder, which
-            `tf-transfer train`, `adapt` or `distill` wrote with `--output`.
+            `tf-transfer train`, `auto`, `adapt` or `distill` wrote with `--output`.
         data: Labelled examples that the model was not trained on, as in `tft.analysis.evaluate_classifier`. For a model
             of several labels an example, labels of shape `(num_examples, num_labels)` of 0, 1 and -1 (unknown); for
             one of several outputs a dict of labels by output, -1 or NaN where one is missing. Defaults to those of the
@@ -168,8 +168,8 @@ def opened(model_or_run):
     if isinstance(model_or_run, str | os.PathLike) and os.path.isdir(model_or_run):
         if not is_run(model_or_run):
             raise ValueError(
-                f"{os.fspath(model_or_run)!r} is not the folder of a run, which --output of train, adapt and distill "
-                "writes. Of an exported model give the .keras file; an export has no layers to look into."
+                f"{os.fspath(model_or_run)!r} is not the folder of a run, which --output of train, auto, adapt and "
+                "distill writes. Of an exported model give the .keras file; an export has no layers to look into."
             )
         run = read_run(model_or_run)
     if run is not None:
