@@ -10,8 +10,8 @@ SUMMARY = "write one page about a model or a run, that needs no network"
 DESCRIPTION = """\
 Writes one HTML file about a trained model: how good it is, what it was made from and how, where it is wrong, what it
 looks at, how far the target is, what it costs, how to serve it. Of a run (what --output of train, auto, adapt or
-distill made) it shows the examples that the run measured on, unless others are given; a .keras file needs some. Take examples
-that the model was not trained on."""
+distill made) it shows the examples that the run measured on, unless others are given; a .keras file needs some. Take
+examples that the model was not trained on."""
 EXAMPLES = """\
 examples:
   tf-transfer report runs/flowers
