@@ -9,8 +9,7 @@ import numpy as np
 from tf_transfer import _checks
 from tf_transfer.analysis import evaluation_plots
 from tf_transfer.analysis.classifier_evaluation import ClassifierEvaluation, checked_names, wilson_interval
-
-_NUM_DRAWS = 400
+from tf_transfer.analysis.label_figures import average_precision, bootstrap_interval, f1, known_mean, ratio
 
 
 class LabelMistake(typing.NamedTuple):
@@ -118,32 +117,32 @@ class MultiLabelEvaluation:
 
     @property
     def precision(self):
-        return _ratio(self.confusion[:, 1, 1], self.confusion[:, :, 1].sum(axis=1))
+        return ratio(self.confusion[:, 1, 1], self.confusion[:, :, 1].sum(axis=1))
 
     @property
     def recall(self):
-        return _ratio(self.confusion[:, 1, 1], self.support)
+        return ratio(self.confusion[:, 1, 1], self.support)
 
     @property
     def f1(self):
         right = 2 * self.confusion[:, 1, 1]
-        return _ratio(right, right + self.confusion[:, 0, 1] + self.confusion[:, 1, 0])
+        return ratio(right, right + self.confusion[:, 0, 1] + self.confusion[:, 1, 0])
 
     @property
     def macro_f1(self):
-        return _mean(self.f1)
+        return known_mean(self.f1)
 
     @functools.cached_property
     def average_precision(self):
-        return np.array([_average_precision(*self._of(at)) for at in range(len(self.class_names))])
+        return np.array([average_precision(*self._of(at)) for at in range(len(self.class_names))])
 
     @property
     def mean_average_precision(self):
-        return _mean(self.average_precision)
+        return known_mean(self.average_precision)
 
     @property
     def prevalence(self):
-        return _ratio(self.support, self.known.sum(axis=0))
+        return ratio(self.support, self.known.sum(axis=0))
 
     @property
     def exact_match(self):
@@ -173,7 +172,7 @@ class MultiLabelEvaluation:
             confidence: Float in (0, 1). Defaults to 0.95.
             seed: Integer, of the draws. Defaults to 0.
         """
-        return self._drawn(_f1, confidence, seed)
+        return self._drawn(f1, confidence, seed)
 
     def average_precision_intervals(self, confidence=0.95, seed=0):
         """Returns a list of (low, high), the interval of each average precision by the bootstrap over examples.
@@ -182,7 +181,7 @@ class MultiLabelEvaluation:
             confidence: Float in (0, 1). Defaults to 0.95.
             seed: Integer, of the draws. Defaults to 0.
         """
-        return self._drawn(_average_precision, confidence, seed)
+        return self._drawn(average_precision, confidence, seed)
 
     def of_label(self, label):
         """Returns the evaluation of one label alone, has it or not, on the examples where that is known.
@@ -205,7 +204,7 @@ class MultiLabelEvaluation:
         """
         known = self.known.astype(float)
         pair = [np.where(self.known, each, 0).astype(float) for each in (self.labels == 1, self.predictions)]
-        return tuple(_ratio(each.T @ each, each.T @ known) for each in pair)
+        return tuple(ratio(each.T @ each, each.T @ known) for each in pair)
 
     def most_confident_mistakes(self, num=10):
         """Returns up to `num` wrong labels, a list of `LabelMistake`, those furthest from the truth first."""
@@ -237,45 +236,8 @@ class MultiLabelEvaluation:
 
     def _drawn(self, figure, confidence, seed):
         _checks.number(confidence, "confidence", 0.0, 1.0)
-        rng, ends = np.random.default_rng(seed), 100 * np.array([0.5 - confidence / 2, 0.5 + confidence / 2])
-        intervals = []
-        for at in range(len(self.class_names)):
-            scores, labels = self._of(at)
-            found = [float("nan")]
-            if labels.any():
-                draws = (np.bincount(rng.integers(len(labels), size=len(labels)), minlength=len(labels))
-                         for _ in range(_NUM_DRAWS))  # fmt: skip
-                threshold = self.threshold
-                found = [figure(scores, labels, weights, threshold) for weights in draws]
-            known = [each for each in found if each == each]
-            low, high = np.percentile(known, ends) if known else (float("nan"), float("nan"))
-            intervals.append((float(low), float(high)))
-        return intervals
-
-
-def _ratio(part, whole):
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
-
-
-def _mean(values):
-    return float(np.nanmean(values)) if not np.isnan(values).all() else float("nan")
-
-
-def _f1(scores, labels, weights, threshold):
-    given = scores >= threshold
-    right = 2 * np.sum(weights * labels * given)
-    whole = np.sum(weights * given) + np.sum(weights * labels)
-    return float(right / whole) if whole else float("nan")
-
-
-def _average_precision(scores, labels, weights=None, threshold=None):
-    """Returns the average precision; examples of one score stand or fall together."""
-    weights = np.ones(len(labels)) if weights is None else weights
-    if not np.sum(weights * labels):
-        return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    right, given = np.cumsum((weights * labels)[order])[ends], np.cumsum(weights[order])[ends]
-    gained = np.diff(right, prepend=0.0)
-    return float(np.sum(gained * right / np.maximum(given, 1)) / right[-1])
+        rng = np.random.default_rng(seed)
+        return [
+            bootstrap_interval(figure, *self._of(at), self.threshold, confidence=confidence, rng=rng)
+            for at in range(len(self.class_names))
+        ]
