@@ -11,10 +11,10 @@ import rich
 from small_models import colour_images, small_backbone
 
 import tf_transfer as tft
+from tf_transfer.choosing import stand_in
 from tf_transfer.choosing.auto_result import AutoResult
 from tf_transfer.choosing.examples import read_examples
 from tf_transfer.choosing.methods import make_candidate
-from tf_transfer.choosing.stand_in import on_features
 from tf_transfer.choosing.trials import Trial
 
 
@@ -62,17 +62,30 @@ def test_the_picture(result):
     assert result.plot().legends[0].get_texts()[0].get_text() == "a (best)"
 
 
-def test_a_head_on_features_learns_what_the_whole_model_learns():
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_a_head_on_features_learns_what_the_whole_model_learns(label_smoothing, monkeypatch):
+    # Of the batches of 5 the last is smaller, and several executions make the training.
+    monkeypatch.setattr(stand_in, "_MOST_AT_ONCE", 7)
     x, y = colour_images(12)
     backbone = small_backbone()
-    builder = tft.ImageClassifier(num_classes=3, backbone=backbone, augmentation=None, dropout=0.0)
+    smooth = {"label_smoothing": label_smoothing, "dropout": 0.0}
+    builder = tft.ImageClassifier(num_classes=3, backbone=backbone, augmentation=None, **smooth)
     whole = make_candidate("feature_extraction", builder, "small", 12)
     whole = dataclasses.replace(whole, phases={**whole.phases, "freeze_epochs": 8})
     features = backbone.predict(x, verbose=0)
-    models = [whole.train((x, y), seed=1), on_features(whole, features).train((features, y), seed=1)]
+    options = {"seed": 1, "batch_size": 5}
+    models = [whole.train((x, y), **options), stand_in.train_on_features(whole, (features, y), **options)]
     answers = [model.predict(each, verbose=0) for model, each in zip(models, (x, features), strict=True)]
-    np.testing.assert_allclose(answers[0], answers[1], atol=1e-4)
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
     assert np.abs(answers[0] - 1 / 3).max() > 0.01
+
+
+def test_a_head_that_learns_nan_is_an_error():
+    builder = tft.ImageClassifier(num_classes=2, backbone=small_backbone(), augmentation=None)
+    candidate = make_candidate("feature_extraction", builder, "small", 8)
+    candidate = dataclasses.replace(candidate, phases={**candidate.phases, "learning_rate": float("inf")})
+    with pytest.raises(tft.training.NaNLoss):
+        stand_in.train_on_features(candidate, (np.ones((8, 16), "float32"), np.arange(8) % 2))
 
 
 @pytest.mark.slow

@@ -41,9 +41,8 @@ REFUSED = {
 }
 # Flags of one name and several meanings, and why.
 HOMONYMS = {
-    "--target": {"train": "the column to predict", "report": "the column to predict"},
+    "--target": dict.fromkeys(("train", "auto", "recommend", "report"), "the column to predict"),
     "--output": {
-        "auto": "its trials have no result.json",
         "convert": "a file",
         "predict": "a file",
         "report": "a file",

@@ -35,7 +35,7 @@ def _(auto):
     check_refuses(lambda: auto(IMAGES, minutes=0), "`minutes`")
     check_refuses(lambda: auto(IMAGES, methods=["l2sp"]), "`methods`", "Did you mean 'l2_sp'?")
     check_refuses(lambda: auto((IMAGES[0][:3], IMAGES[1][:3])), "two examples or more")
-    check_refuses(lambda: auto((np.array(["a", "b", "a", "b"], object), IMAGES[1])), "`builders=")
+    check_refuses(lambda: auto((np.array(["a", "b", "a", "b"], object), IMAGES[1]), backbones=["men"]), "'mean'")
 
 
 @row("choosing.AutoResult", example_in="choosing.auto")

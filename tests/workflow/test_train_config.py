@@ -109,6 +109,7 @@ def test_fields_cover_the_builder_and_defaults_are_those_of_fine_tune():
         ({"dropout": 2}, "`dropout` must be a number"),
         ({"augmentation": "standart"}, "Did you mean 'standard'"),
         ({"batch_norm": "frosen"}, "Did you mean 'frozen'"),
+        ({"restore_best_weights": 2}, "`restore_best_weights` must be one of"),
         ({"trainable": False}, "For feature extraction say epochs=0"),
         ({"multi_label": True}, "one label"),
         ({"num_classes": 1}, "`num_classes` must be an integer of at least 2"),

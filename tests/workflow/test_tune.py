@@ -58,6 +58,11 @@ def test_a_size_of_images_is_not_searched(fields):
         tft.workflow.TuneConfig.from_dict(fields)
 
 
+def test_a_search_without_best_epochs_is_refused(fields):
+    with pytest.raises(ValueError, match="by their best epochs"):
+        tft.workflow.TuneConfig.from_dict({**fields, "restore_best_weights": False})
+
+
 @pytest.mark.slow
 def test_on_the_command_line(fields, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -23,6 +23,9 @@ def plot_trials(result):
             filled = color if each.finished else "white"
             axes.scatter(place, each.score, s=48 if best else 30, color=filled, edgecolor=color, zorder=3 + best)
         axes.plot([], [], color=color, marker="o", label=f"{name}{' (best)' if best else ''}")
+    for number, each in enumerate(result.baselines):
+        style = (0, (6 - 3 * (number % 2), 3))
+        axes.axhline(each.score, color="#7a7a7a", linewidth=1.2, linestyle=style, label=f"{each.name}, no network")
     axes.set_xticks(range(len(rungs)), [_meaning(rung) for rung in rungs])
     axes.set(ylabel=f"{result.metric}, mean of the parts", xlim=(-0.5, len(rungs) - 0.5))
     axes.grid(axis="y", alpha=0.25)

@@ -30,6 +30,9 @@ class AutoResult:
         seconds: Float, the time that it took, the final training included.
         class_names: Tuple of strings, or None.
         ranking: `tft.analysis.BackboneRanking`, or None.
+        history: `tft.fine_tuning.FineTuningHistory` of the final training, or None where nothing had to be trained.
+        reasons: Tuple of sentences: what there is, and why these candidates.
+        baselines: Tuple of `tft.choosing.Trial` of what needs no network, on the same parts: of texts and tables.
     """
 
     model: keras.Model
@@ -43,6 +46,9 @@ class AutoResult:
     seconds: float
     class_names: tuple | None = None
     ranking: object = None
+    history: object = None
+    reasons: tuple = ()
+    baselines: tuple = ()
 
     def __repr__(self):
         return f"<AutoResult: {self.best.name}, {self.metric} {self.best.score:.3f} by cross-validation>"
@@ -78,13 +84,25 @@ class AutoResult:
             "some of its luck: measure the model on examples that were not in the search."
         )
         ahead = self.ahead()
-        if ahead is None:
-            return said
-        chance = "which chance alone may explain" if ahead.p_value > 0.05 else "more than chance explains"
-        return (
-            f"{said} It is {ahead.mean:.3f} ({ahead.low:.3f} to {ahead.high:.3f}) ahead of the runner-up, {chance} "
-            f"(p = {ahead.p_value:.2f})."
-        )
+        if ahead is not None:
+            chance = "which chance alone may explain" if ahead.p_value > 0.05 else "more than chance explains"
+            said += (
+                f" It is {ahead.mean:.3f} ({ahead.low:.3f} to {ahead.high:.3f}) ahead of the runner-up, {chance} "
+                f"(p = {ahead.p_value:.2f})."
+            )
+        return f"{said} {self.without_networks}".rstrip()
+
+    @property
+    def without_networks(self):
+        """String, how the best of the `baselines` does beside the best candidate; empty where there is none."""
+        if not self.baselines:
+            return ""
+        lower = self.metric in LOWER_IS_BETTER
+        first = (min if lower else max)(self.baselines, key=lambda each: each.score)
+        said = f"Without a network it is {first.score:.3f} ({first.name}), with the best one {self.best.score:.3f}"
+        if first.score >= self.best.score if lower else first.score <= self.best.score:
+            return f"{said}."
+        return f"{said}: the networks add nothing. Take the simpler model, or find a pretrained one or more labels."
 
     def table(self):
         """Returns a `rich.table.Table`: what was tried, the best first, and what there was no time to finish."""
@@ -94,7 +112,8 @@ class AutoResult:
         table = Table("tried", caption=self.caption, caption_justify="left", box=None, pad_edge=False)
         for name in ("rung", "epochs", f"{self.metric} (95% interval)", "parts", "seconds"):
             table.add_column(name, justify="left" if name == "rung" else "right")
-        for trial in [*self.ranked, *(each for each in self.trials if each not in self.ranked)]:
+        others = [each for each in self.trials if each not in self.ranked]
+        for trial in [*self.ranked, *others, *self.baselines]:
             table.add_row(*map(Text, self._cells(trial)))
         return table
 
@@ -108,7 +127,9 @@ class AutoResult:
             "seconds": round(self.seconds, 1),
             "ahead": None if self.ahead() is None else self.ahead()._asdict(),
             "caption": self.caption,
-            "trials": [dataclasses.asdict(each) | {"score": each.score} for each in self.trials],
+            "reasons": list(self.reasons),
+            "trials": [_plain(each) for each in self.trials],
+            "baselines": [_plain(each) for each in self.baselines],
             "config": None if self.config is None else self.config.to_dict(),
         }
 
@@ -117,7 +138,7 @@ class AutoResult:
         with _files.whole_file(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["tried", "backbone", "method", "rung", "epochs", "part", self.metric, "log_loss"])
-            for each in self.trials:
+            for each in [*self.trials, *self.baselines]:
                 for part, scores in enumerate(zip(each.scores, each.log_losses, strict=True), start=1):
                     writer.writerow([each.name, each.backbone, each.method, each.rung, each.epochs, part, *scores])
 
@@ -136,3 +157,7 @@ class AutoResult:
             score += f" ({low:.3f} to {high:.3f})"
         rung = trial.rung if trial.finished else f"{trial.rung}, stopped"
         return [trial.name, rung, str(trial.epochs or "-"), score, str(len(trial.scores)), f"{trial.seconds:.0f}"]
+
+
+def _plain(trial):
+    return dataclasses.asdict(trial) | {"score": trial.score}

@@ -42,6 +42,14 @@ class Budget:
         _checks.known_fields(given, [field.name for field in dataclasses.fields(cls)], "`budget`")
         return cls(**given)
 
+    def check_kind(self, kind):
+        """Raises for bounds of the backbone where it is none of images: only those are measured."""
+        if kind != "images" and (self.max_parameters, self.max_milliseconds) != (None, None):
+            raise ValueError(
+                "`budget`: `max_parameters` and `max_milliseconds` bound backbones of images, and the data are "
+                f"{kind}. Leave them out, and name networks that are small enough."
+            )
+
     def refusal(self, row):
         """Returns why a `RankedBackbone` is too dear, or an empty string."""
         milliseconds = 1000 / row.examples_per_second

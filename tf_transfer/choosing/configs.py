@@ -18,32 +18,41 @@ _CONFIGS = {
 }
 
 
-def train_config(examples, builder, phases, fields, balanced=True):
+def train_config(examples, builder, phases, balanced=True, **settings):
     """Returns the configuration of training a builder's model, or None when a file can't hold its backbone.
 
     Args:
         examples: `Examples`.
         builder: The builder.
         phases: Dict of arguments of `tft.fine_tune`.
-        fields: Dict of what was chosen in the builder by the user; for what is no image, all but what was learned.
-        balanced: Boolean, whether the classes are about equally frequent.
+        balanced: Boolean, whether the classes are about equally frequent; else rare ones count as much. Defaults to
+            True.
+        **settings: Further fields of the configuration.
     """
     if isinstance(getattr(builder, "backbone", None), keras.Model):
         return None
     made, about = _CONFIGS[examples.kind]
-    given = {about: examples.path or PLACE, "class_weight": None if balanced else "balanced", **phases}
+    given = {about: examples.path or PLACE, "class_weight": None if balanced else "balanced", **phases, **settings}
+    given |= _chosen(builder, made)
     if examples.kind == "images":
-        given |= _size(builder) | _chosen(builder, TrainConfig)
-    else:
-        own = made.fields().keys()
-        trains = {} if examples.kind == "rows" else {"trainable": builder.trainable}
-        given |= {name: value for name, value in {**fields, **trains}.items() if name in own}
-        given |= {"regularizer": builder.regularizer} if builder.regularizer is not None else {}
-    if examples.kind == "rows":
-        given["target"] = getattr(examples.data[0], "target", None) or "TARGET"
-    if phases.get("epochs") == 0:
+        given |= _size(builder)
+    elif examples.kind == "rows":
+        given |= _columns(examples.data[0], builder)
+    if phases.get("epochs") == 0 or given.get("trainable") is False:
         given.pop("trainable", None)
     return made.from_dict(given)
+
+
+def completed(config, chosen):
+    """Returns the configuration that says what was chosen and, in all else, what that of a user says.
+
+    Args:
+        config: Configuration of a training on files, whose builder is not chosen yet.
+        chosen: What `train_config` returns for examples of these files.
+    """
+    plain = type(chosen).from_dict({name: getattr(chosen, name) for name in chosen.required}).to_dict()
+    own = {name: value for name, value in chosen.to_dict().items() if name not in plain or value != plain[name]}
+    return type(config).from_dict({**config.to_dict(), **own})
 
 
 def adapting_builder(builder, method):
@@ -70,12 +79,28 @@ def _size(builder):
     return {"image_size": (height, width), "channels": channels}
 
 
+def _columns(table, builder):
+    """Returns what a configuration says of a table: its target, and columns where they are not what was found there."""
+    kinds = {name: column["kind"] for name, column in builder.columns.items()}
+    given = {"target": getattr(table, "target", None) or "TARGET"}
+    if kinds != getattr(table, "kinds", kinds):
+        given |= {"columns": tuple(kinds), "kinds": kinds}
+    return given
+
+
 def _chosen(builder, config):
-    """Returns the fields of an image builder that differ from their defaults and that a configuration has."""
+    """Returns the fields of a builder that differ from their defaults and that a configuration has.
+
+    A vocabulary is none of them: the run learns it from the texts that it trains on.
+    """
     plain = builder.to_dict()
+    if "vocabulary" in plain.get("backbone_options", {}):
+        options = {name: each for name, each in plain["backbone_options"].items() if name != "vocabulary"}
+        plain["backbone_options"] = options
     found = {}
     for field in dataclasses.fields(builder):
         default = field.default if field.default is not dataclasses.MISSING else None
         if field.name in config.fields() and getattr(builder, field.name) not in (default, {}):
             found[field.name] = plain[field.name]
-    return {name: value for name, value in found.items() if name not in ("num_classes", "seed", "learning_rate")}
+    left_out = ("num_classes", "seed", "learning_rate", "columns")
+    return {name: value for name, value in found.items() if name not in left_out}

@@ -91,10 +91,14 @@ class Candidate:
 
     def train(self, data, *, seed=0, cache=False, batch_size=None):
         """Returns a model that was trained on labelled examples, from the beginning, by a schedule set beforehand."""
+        return self.fit(data, seed=seed, cache=cache, batch_size=batch_size)[0]
+
+    def fit(self, data, *, seed=0, cache=False, batch_size=None):
+        """Returns such a model, and the `tft.fine_tuning.FineTuningHistory`, None where nothing is trained."""
         model = dataclasses.replace(self.builder, seed=seed).build()
         if self.method == "prototypes":
-            return _with_prototypes(model, data, batch_size)
-        fine_tune(
+            return with_prototypes(model, data, batch_size), None
+        history = fine_tune(
             model,
             data,
             **self.phases,
@@ -105,7 +109,7 @@ class Candidate:
             seed=seed,
             verbose=0,
         )
-        return model
+        return model, history
 
 
 def make_candidate(method, builder, backbone, num_examples, batch_size=32):
@@ -126,7 +130,7 @@ def phases_for(method, num_examples, batch_size=32):
     return phases
 
 
-def _with_prototypes(model, data, batch_size):
+def with_prototypes(model, data, batch_size):
     """Returns the model with the head that the mean features of the classes make."""
     parts = [(batch[0].numpy(), batch[1].numpy()) for batch in as_dataset(data, batch_size=batch_size)]
     x, y = (np.concatenate(each) for each in zip(*parts, strict=True))

@@ -20,7 +20,7 @@ def recommend(
     source=None,
     budget=None,
     *,
-    backbones=("mobilenet_v2",),
+    backbones=None,
     weights="imagenet",
     image_size=None,
     proportions=None,
@@ -45,7 +45,7 @@ def recommend(
         budget: `tft.choosing.Budget`, or a dict of `minutes` (of training), `max_parameters` and `max_milliseconds` an
             image (of the backbone). Defaults to None: any.
         backbones: For images, as in `tft.rank_backbones`; of several the first in its ranking is taken that is within
-            the budget. Defaults to `("mobilenet_v2",)`.
+            the budget. Defaults to None, "mobilenet_v2" alone.
         weights: As in `tft.load_backbone`, of backbones given by name. Defaults to "imagenet".
         image_size: Integer or pair (height, width), pixels. Defaults to that of images in arrays, else to what a
             backbone was trained at.
@@ -81,6 +81,7 @@ def recommend(
         _checks.one_of(proportions, "proportions", ["alike", "different"])
     _checks.integer(batch_size, "batch_size", 1)
     known, related, target = _read(data, source)
+    budget.check_kind(known.kind)
     builder, row, ranking = _start(
         known, backbones, fields, budget, weights=weights, image_size=image_size,
         options={"batch_size": batch_size, "cache": cache, "seed": seed, "verbose": verbose},
@@ -92,14 +93,14 @@ def recommend(
         found = _for_target(known, data, builder, gap, shift, proportions is not None)
         if found is None:
             reasons = rules.adaptation_for(gap, shift, True)[1]
-            found = _for_labels(known, builder, speed, budget, fields)
+            found = _for_labels(known, builder, speed, budget)
             code = found.code.replace("(model, data,", "(model, source,")
             reasons = (*reasons, *found.reasons)
             found = dataclasses.replace(found, method="source_only", reasons=reasons, code=code, gap=gap)
     elif related is not None and known.per_class <= rules.SOME:
-        found = _for_two(known, related, builder, fields)
+        found = _for_two(known, related, builder)
     else:
-        found = _for_labels(known, builder, speed, budget, fields)
+        found = _for_labels(known, builder, speed, budget)
     first = () if ranking is None else _on_backbones(ranking, row, budget)
     found = dataclasses.replace(found, reasons=(rules.described(known), *first, *found.reasons), ranking=ranking)
     if verbose:
@@ -129,7 +130,13 @@ def _read(data, source):
 def _start(known, backbones, fields, budget, *, weights, image_size, options):
     """Returns the builder to start from, and for images its row in the ranking of all, and that ranking."""
     if known.kind != "images":
+        if backbones is not None:
+            raise ValueError(
+                f"`backbones` are ranked of images, and the data are {known.kind}: say `backbone=` instead, of a table "
+                "`hidden_units=`. `tft.auto` compares several."
+            )
         return other_builder(known, fields), None, None
+    backbones = ("mobilenet_v2",) if backbones is None else backbones
     named = named_backbones(backbones)
     builders = {name: image_builder(each, known, weights, image_size, fields) for name, each in named.items()}
     # Of one there is nothing to choose, but its cost counts.
@@ -139,7 +146,7 @@ def _start(known, backbones, fields, budget, *, weights, image_size, options):
     return builders[row.name], row, ranking
 
 
-def _for_labels(known, builder, speed, budget, fields):
+def _for_labels(known, builder, speed, budget):
     at_random = starts_at_random(builder)
     method, reasons = rules.method_for(known, at_random)
     phases, seconds = phases_for(method, len(known.labels)), None
@@ -158,13 +165,13 @@ def _for_labels(known, builder, speed, budget, fields):
         METHODS[method].title,
         tuple(reasons),
         candidate.builder,
-        train_config(known, candidate.builder, phases, fields, balanced) if method != "prototypes" else None,
+        train_config(known, candidate.builder, phases, balanced) if method != "prototypes" else None,
         train_code(method, phases, known, balanced),
         seconds,
     )
 
 
-def _for_two(known, related, builder, fields):
+def _for_two(known, related, builder):
     """Returns what to do with a few labels of a target and more of a related set."""
     builder = builder if starts_at_random(builder) else dataclasses.replace(builder, trainable=True)
     reasons = [

@@ -9,7 +9,7 @@ from tf_transfer.analysis import evaluate_classifier
 from tf_transfer.backbones import split_at_backbone
 from tf_transfer.builders.taken import taken
 from tf_transfer.choosing.builders import training_data
-from tf_transfer.choosing.stand_in import on_features
+from tf_transfer.choosing.stand_in import train_on_features
 from tf_transfer.data import as_dataset, folds
 
 
@@ -40,12 +40,11 @@ class Trainer:
     def score(self, candidate, part):
         """Returns the score and the log loss of a candidate on a part, trained on the other parts of its division."""
         self._restore()
-        cache = self.cache
-        (train, held_out), seed = self._part(self._data(candidate), part)
+        (train, held_out), seed = self.part(self._data(candidate), part)
         if candidate.is_frozen:
-            # Features of features need no keeping.
-            candidate, cache = on_features(candidate, train[0]), False
-        model = candidate.train(train, seed=seed, cache=cache, batch_size=self.batch_size)
+            model = train_on_features(candidate, train, seed=seed, batch_size=self.batch_size)
+        else:
+            model = candidate.train(train, seed=seed, cache=self.cache, batch_size=self.batch_size)
         evaluation = evaluate_classifier(model, held_out, batch_size=self.batch_size)
         # The graphs of large networks hold on to one another.
         del model
@@ -53,13 +52,13 @@ class Trainer:
         return float(getattr(evaluation, self.metric)), float(evaluation.log_loss)
 
     def train(self, candidate):
-        """Returns the model of a candidate, trained on all examples."""
+        """Returns the model of a candidate, trained on all examples, and its history, as `Candidate.fit` does."""
         self._restore()
         data = training_data(self.examples, candidate.builder)
-        return candidate.train(data, seed=self.seed, cache=self.cache, batch_size=self.batch_size)
+        return candidate.fit(data, seed=self.seed, cache=self.cache, batch_size=self.batch_size)
 
-    def _part(self, data, part):
-        """Returns (training, held out) of a part, and the seed of trainings on it."""
+    def part(self, data, part):
+        """Returns the pair (training, held out) of a part of any data with these labels, and the seed of trainings."""
         division, fold = divmod(part, self.num_folds)
         seeds = np.random.default_rng([self.seed, division]).integers(0, 2**31 - 1, self.num_folds)
         parts = list(folds(data, self.num_folds, seed=self.seed + division))

@@ -6,7 +6,7 @@ import dataclasses
 from tf_transfer.workflow.run_config import read_fields
 
 
-def add_flags(parser, config_class, groups):
+def add_flags(parser, config_class, groups, *, whole=True):
     """Adds --config and a flag for each field to an `argparse` parser; what is not given stays away.
 
     Args:
@@ -14,8 +14,10 @@ def add_flags(parser, config_class, groups):
         config_class: `TrainConfig` or another `RunConfig`, or a sequence of several, whose flags stand side by side.
         groups: Dict of titles to what the group is about and {field: (what to write, what it means)}. A field that is
             missing here has its flag all the same, without a description.
+        whole: Boolean. False adds the flags of `groups` alone, for a command that finds out the rest. Defaults to True.
     """
-    parser.add_argument("--config", metavar="FILE", help="YAML file with any of the names below")
+    if whole:
+        parser.add_argument("--config", metavar="FILE", help="YAML file with any of the names below")
     fields, builders = {}, {}
     for each in config_class if isinstance(config_class, list | tuple) else [config_class]:
         fields = {**each.fields(), **fields}
@@ -25,7 +27,7 @@ def add_flags(parser, config_class, groups):
         for name, (metavar, text) in flags.items():
             field = fields.pop(name)
             _add_flag(group, field, metavar, text + _default(field, text))
-    for field in fields.values():
+    for field in fields.values() if whole else ():
         _add_flag(parser, field, "VALUE", f"as in tft.{builders[field.name]}{_default(field, '')}")
 
 
@@ -45,14 +47,16 @@ def read(arguments, config_class, request):
             first required name is given.
         request: String, asks for what is required, such as "say where the images are: --images DIR".
     """
-    in_file = {} if arguments.config is None else read_fields(arguments.config)
+    file = getattr(arguments, "config", None)
+    in_file = {} if file is None else read_fields(file)
+    request += " (or --config FILE)" if hasattr(arguments, "config") else ""
     if isinstance(config_class, list | tuple):
         config_class = _meant(arguments, config_class, in_file, request)
     flags = {name: value for name, value in vars(arguments).items() if name in config_class.fields()}
-    if arguments.config is not None:
+    if file is not None:
         return config_class.from_dict(in_file, **flags)
     if not config_class.required.keys() <= flags.keys():
-        arguments.usage_error(f"{request} (or --config FILE)")
+        arguments.usage_error(request)
     return config_class.from_dict(flags)
 
 
@@ -63,7 +67,7 @@ def _meant(arguments, classes, in_file, request):
     meant = [name for name in about if name in given] or [name for name in about if name in in_file]
     if len(meant) != 1:
         received = f". Received: {' and '.join(map(flag, meant))}" if meant else ""
-        arguments.usage_error(f"{request} (or --config FILE){received}")
+        arguments.usage_error(f"{request}{received}")
     chosen = about[meant[0]]
     others = sorted(flag(name) for name in given - chosen.fields().keys())
     if others:

@@ -5,8 +5,8 @@ from tf_transfer.cli import runs_compare, runs_list, runs_reproduce
 NAME = "runs"
 SUMMARY = "list, compare and reproduce the runs that --output kept"
 DESCRIPTION = """\
-Reads the folders that train, adapt, distill and tune leave with --output: lists them, compares their settings and
-figures, and runs a recorded configuration again."""
+Reads the folders that train, auto, adapt, distill and tune leave with --output: lists them, compares their settings
+and figures, and runs a recorded configuration again."""
 EXAMPLES = """\
 examples:
   tf-transfer runs list experiments

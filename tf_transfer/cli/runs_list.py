@@ -29,7 +29,7 @@ def _show(folder, runs):
     from rich.text import Text
 
     if not runs:
-        print(f"No run in {folder}: --output of train, adapt, distill and tune keeps one.")
+        print(f"No run in {folder}: --output of train, auto, adapt, distill and tune keeps one.")
         return
     table = Table(box=None, pad_edge=False)
     for name in ("run", "command", "when (UTC)", "backbone", "method", "figure (95% interval)"):

@@ -9,7 +9,8 @@ NAME = "reproduce"
 SUMMARY = "run a recorded configuration again and compare the figures"
 DESCRIPTION = """\
 Runs the configuration that a run recorded again, into a new folder, and says whether the figures come out as they were.
-A warning names data and versions that have changed since. Nothing is exported."""
+A warning names data and versions that have changed since. Of a run of auto what it chose is trained again, not searched
+for. Nothing is exported."""
 EXAMPLES = """\
 examples:
   tf-transfer runs reproduce experiments/first --output experiments/again

@@ -62,6 +62,10 @@ GROUPS = {
                 "DIR", "keeps what the frozen backbone makes of the images, so that it is computed once: a folder, "
                 "true for the user's cache folder, or false",
             ),
+            "restore_best_weights": (
+                None, "end each phase with its best epoch on the examples that are measured on, which makes figures "
+                "a little too good; with --no-restore-best-weights with the last one",
+            ),
             "seed": words("seed"),
             "strategy": words(
                 "strategy", "; multi_worker on all machines that the environment variable TF_CONFIG names, the same "

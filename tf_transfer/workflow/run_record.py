@@ -32,7 +32,7 @@ class RunRecord:
     def __init__(self, command, config):
         self.command, self.config, self.began = command, config, time.perf_counter()
 
-    def write(self, folder, result, *, method, measured, trained_on, compared=None):
+    def write(self, folder, result, *, method, measured, trained_on, compared=None, not_repeatable=None):
         """Writes both files into the folder of a run.
 
         Args:
@@ -42,6 +42,8 @@ class RunRecord:
             measured: The examples of the evaluation, in its order, or None.
             trained_on: Function that returns the fingerprint of the data, as an export records it.
             compared: Dict of names to evaluations of other models on the same examples. Defaults to None.
+            not_repeatable: String, why its configuration does not make the same model, and what to do instead.
+                Defaults to None: it does.
         """
         figures = export_record.metrics(result.evaluation)
         others = {name: export_record.metrics(each) for name, each in (compared or {}).items() if each is not None}
@@ -56,6 +58,7 @@ class RunRecord:
             "main": next(iter(figures), None),
             "figures": figures,
             "compared": others,
+            "not_repeatable": not_repeatable,
             "class_names": result.class_names,
             "parameters": int(result.model.count_params()),
             "data_fingerprint": trained_on(),

@@ -65,6 +65,10 @@ class Reproduction:
     @property
     def conclusion(self):
         """String, a sentence or two on whether the figures agree, and within what."""
+        searched = self.recorded.command == "auto"
+        return ("What the search chose was trained again, not the search. " if searched else "") + self._agreement()
+
+    def _agreement(self):
         if self.agreement == "unknown":
             return "Nothing was measured in the recorded run, so that there is nothing to compare."
         if self.agreement == "exactly":
@@ -114,6 +118,9 @@ def reproduce_run(run, output, *, verbose=1):
     changed. Nothing is exported, and an accuracy below `min_accuracy` keeps the new run as well. While it runs the
     current folder is the one that the recorded run was started in, from which its paths count.
 
+    Of a search within a time (`tf-transfer auto`) what it has chosen is trained again: the search itself goes by the
+    clock, and would try other things on another day.
+
     Args:
         run: `tft.workflow.Run`, or its folder.
         output: String or path, a folder that is made for the new run.
@@ -123,7 +130,7 @@ def reproduce_run(run, output, *, verbose=1):
         A `Reproduction`.
 
     Raises:
-        ValueError: For what is no run, or input that can't be used any more.
+        ValueError: For what is no run, one that can't be repeated, or input that can't be used any more.
         OSError: For folders that can't be read or written.
 
     Example:
@@ -143,6 +150,8 @@ def reproduce_run(run, output, *, verbose=1):
     """
     recorded, output = as_run(run), os.path.abspath(output)
     check_output(output)
+    if recorded.result.get("not_repeatable"):
+        raise ValueError(f"{recorded.path!r} can't be reproduced: {recorded.result['not_repeatable']}")
     kind, workflow = config_class(recorded), WORKFLOWS[recorded.command][0]
     changes = {"output": output, "export": None, "save_model": None, "min_accuracy": None}
     changes = {name: value for name, value in changes.items() if name in kind.fields()}

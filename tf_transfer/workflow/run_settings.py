@@ -13,9 +13,12 @@ from tf_transfer.workflow.train_other_inputs import AudioTrainConfig, TableTrain
 from tf_transfer.workflow.tune import tune
 from tf_transfer.workflow.tune_config import TuneConfig
 
+_OF_TRAINING = (TrainConfig, TextTrainConfig, TableTrainConfig, AudioTrainConfig)
 # What does it, and the configurations that it takes, told apart by the name of what is learned from.
 WORKFLOWS = {
-    "train": (train, (TrainConfig, TextTrainConfig, TableTrainConfig, AudioTrainConfig)),
+    "train": (train, _OF_TRAINING),
+    # What a search within a time has chosen can be trained again; the search would try other things on another day.
+    "auto": (train, _OF_TRAINING),
     "adapt": (adapt, (AdaptConfig,)),
     "distill": (distill, (DistillConfig,)),
     "tune": (tune, (TuneConfig,)),

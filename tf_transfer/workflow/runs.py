@@ -104,8 +104,8 @@ def read_run(path):
         raise FileNotFoundError(f"There is no folder {path!r}.")
     if not is_run(path):
         raise ValueError(
-            f"{path!r} is not the folder of a run: it has no {RESULT} and {CONFIG}, which --output of train, adapt, "
-            "distill and tune writes."
+            f"{path!r} is not the folder of a run: it has no {RESULT} and {CONFIG}, which --output of train, auto, "
+            "adapt, distill and tune writes."
         )
     result = _read_result(os.path.join(path, RESULT))
     return Run(path, result, read_fields(os.path.join(path, CONFIG)))

@@ -109,10 +109,12 @@ def _run(record, run_on, builder, training, validation, *, state, callbacks, ver
         model = config.prepared(builder.build())
     if verbose:
         print(describe(builder, training, validation))
+    # Examples that are to choose nothing are not seen before the end; nothing is held out in their place.
+    watched = {"validation_data": as_data(validation)} if config.restore_best_weights else {"validation_split": 0.0}
     history = fine_tune(
         model,
         as_data(training),
-        validation_data=as_data(validation),
+        **watched,
         **config.phases(builder, len(training)),
         batch_norm=builder.batch_norm,
         features_cache=config.features_cache or False,

@@ -7,9 +7,11 @@ from tf_transfer import _checks
 from tf_transfer.fine_tuning import BiTHyperRule
 from tf_transfer.fine_tuning.recompiling import compile_with
 from tf_transfer.workflow.chosen_backbone import check_backbone, chosen, input_shape
-from tf_transfer.workflow.labelled_folders import read_folders
+from tf_transfer.workflow.labelled_folders import read_folders, read_labelled
 from tf_transfer.workflow.train_recipe import RECIPES, SAID, has_free_size, rule_for
 from tf_transfer.workflow.training_config import TrainingConfig
+
+_ANY_SIZE = (224, 224)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,12 @@ class TrainConfig(TrainingConfig):
             self._check_recipe()
         super().__post_init__()
 
+    def whole(self):
+        return read_labelled(self, self.images, self._any_shape(), self.builder.get("class_names"))
+
+    def labelled(self):
+        return read_folders(self, self._any_shape())
+
     def open(self):
         shape = input_shape(self)
         check_backbone(self, shape, self.from_scratch)
@@ -88,6 +96,10 @@ class TrainConfig(TrainingConfig):
         if self.recipe is not None:
             compile_with(model, BiTHyperRule.of(1, (1, 1)).optimizer())
         return model
+
+    def _any_shape(self):
+        # Whoever chooses a backbone scales images to what that takes.
+        return (*(self.image_size or _ANY_SIZE), self.channels or 3)
 
     def _check_recipe(self):
         defaults = {field.name: field.default for field in dataclasses.fields(self)}

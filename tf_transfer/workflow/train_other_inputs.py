@@ -87,19 +87,22 @@ class TextTrainConfig(_PossiblyFromScratch):
         _checks.one_of(self.task, "task", _TASKS)
         super().__post_init__()
 
+    def whole(self):
+        return self._read(self.text, self.builder.get("class_names"))
+
+    def labelled(self):
+        whole = self.whole()
+        if self.validation is not None:
+            return whole, self._read(self.validation, whole.class_names)
+        parts = self._parts(whole.texts, whole.labels)
+        return tuple(dataclasses.replace(whole, texts=x, labels=y) for x, y in parts)
+
     def open(self):
-        whole = self._read(self.text, self.builder.get("class_names"))
-        if self.validation is None:
-            training, validation = self._parts(whole.texts, whole.labels)
-            files = (whole.path,) * 2
-        else:
-            other = self._read(self.validation, whole.class_names)
-            training, validation = tuple(whole), tuple(other)
-            files = (whole.path, other.path)
-        names = whole.class_names
-        builder = self._builder(names, training[1]).adapt(training[0])
-        parts = zip((training, validation), files, strict=True)
-        return builder, *(LabelledRows(x, y, (file,), names, "texts") for (x, y), file in parts)
+        training, validation = self.labelled()
+        names = training.class_names
+        builder = self._builder(names, training.labels).adapt(training.texts)
+        parts = (training, validation)
+        return builder, *(LabelledRows(each.texts, each.labels, (each.path,), names, "texts") for each in parts)
 
     def _read(self, path, class_names):
         regression = self.task == "regression"
@@ -158,22 +161,24 @@ class TableTrainConfig(_PossiblyFromScratch):
             object.__setattr__(self, "columns", tuple(str(name).strip() for name in names))
         super().__post_init__()
 
+    def whole(self):
+        return self._read(self.table, self.columns, self.kinds, self.task, self.builder.get("class_names"))
+
+    def labelled(self):
+        whole = self.whole()
+        if self.validation is not None:
+            known = (tuple(whole), whole.kinds, whole.task, whole.class_names)
+            return whole, self._read(self.validation, *known, verbose=False)
+        parts = self._parts(dict(whole), whole.y)
+        return tuple(dataclasses.replace(whole, columns=x, y=y) for x, y in parts)
+
     def open(self):
-        whole = self._read(self.table, self.columns, self.kinds, self.task, self.builder.get("class_names"))
-        if self.validation is None:
-            (x, y), (x_out, y_out) = self._parts(dict(whole), whole.y)
-            path = whole.path
-        else:
-            other = self._read(self.validation, tuple(whole), whole.kinds, whole.task, whole.class_names, verbose=False)
-            (x, y), (x_out, y_out), path = (dict(whole), whole.y), (dict(other), other.y), other.path
-        regression = {"builder_class": TabularRegressor} if whole.task == "regression" else {}
-        builder = self.make_builder(whole.class_names, columns=whole.kinds, **regression).adapt(x, y)
-        names = whole.class_names
-        return (
-            builder,
-            LabelledRows(builder.inputs(x), y, (whole.path,), names, "rows"),
-            LabelledRows(builder.inputs(x_out), y_out, (path,), names, "rows"),
-        )
+        training, validation = self.labelled()
+        regression = {"builder_class": TabularRegressor} if training.task == "regression" else {}
+        names = training.class_names
+        builder = self.make_builder(names, columns=training.kinds, **regression).adapt(training, training.y)
+        parts = (training, validation)
+        return builder, *(LabelledRows(builder.inputs(each), each.y, (each.path,), names, "rows") for each in parts)
 
     def _read(self, path, columns, kinds, task, class_names, verbose=True):
         return read_table(
@@ -213,13 +218,18 @@ class AudioTrainConfig(_PossiblyFromScratch):
         _checks.one_of(self.skip_bad, "skip_bad", [False, True])
         super().__post_init__()
 
-    def open(self):
-        folder = self._read(self.audio, self.builder.get("class_names"))
+    def whole(self):
+        return self._read(self.audio, self.builder.get("class_names"))
+
+    def labelled(self):
+        folder = self.whole()
         if self.validation is None:
-            training, validation = split(folder, self)
-        else:
-            training, validation = folder, self._read(self.validation, folder.class_names)
-        return self.make_builder(folder.class_names), training, validation
+            return split(folder, self)
+        return folder, self._read(self.validation, folder.class_names)
+
+    def open(self):
+        training, validation = self.labelled()
+        return self.make_builder(training.class_names), training, validation
 
     def _read(self, path, class_names):
         rate, seconds = (self.builder.get(name, getattr(AudioClassifier, name)) for name in ("sample_rate", "seconds"))

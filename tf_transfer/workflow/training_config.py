@@ -34,6 +34,9 @@ class TrainingConfig(RunConfig):
         strategy: What to train on, a name for `tft.distribution.strategy`: "multi_worker" for all machines that the
             environment variable TF_CONFIG names, "mirrored" for all devices of this one, "auto" for what there is.
             Defaults to None, no strategy.
+        restore_best_weights: Boolean, whether each phase ends with the weights of its best epoch on the examples that
+            are measured on, so that the figures are a little too good. False keeps the last weights, and these examples
+            choose nothing. Defaults to True.
         min_accuracy: Float in [0, 1]. Below it, on validation, nothing is saved or exported. Defaults to None.
         output: String or path, a folder that is made for the results. Defaults to None.
         save_model: String or path, a `.keras` file to save to. Defaults to None.
@@ -53,6 +56,7 @@ class TrainingConfig(RunConfig):
     features_cache: bool | str | os.PathLike | None = True
     seed: int = 0
     strategy: str | None = None
+    restore_best_weights: bool = True
     min_accuracy: float | None = None
     output: str | os.PathLike | None = None
     save_model: str | os.PathLike | None = None
@@ -71,6 +75,14 @@ class TrainingConfig(RunConfig):
         on; `as_data` makes of them what `tft.fine_tune` takes.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `open`.")
+
+    def whole(self):
+        """Returns the labelled examples, not divided: an `ImageFolder`, `LabelledText`, `Table` or `AudioFolder`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `whole`.")
+
+    def labelled(self):
+        """Returns the same as a pair of those to train on and those to measure on, as `open` divides them."""
+        raise NotImplementedError(f"{type(self).__name__} must define `labelled`.")
 
     def phases(self, builder, num_examples=None):
         """Returns the arguments of `tft.fine_tune` that say how long to train, and at which rates.
@@ -107,6 +119,7 @@ class TrainingConfig(RunConfig):
         _checks.integer(self.batch_size, "batch_size", 1)
         _checks.integer(self.seed, "seed", 0)
         self._check_strategy()
+        _checks.one_of(self.restore_best_weights, "restore_best_weights", [False, True])
         if self.min_accuracy is not None:
             _checks.number(self.min_accuracy, "min_accuracy", 0.0, 1.0)
         if self.save_model is not None and not os.fspath(self.save_model).endswith(".keras"):

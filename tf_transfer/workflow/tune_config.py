@@ -55,6 +55,8 @@ class TuneConfig(TrainConfig):
     def __post_init__(self):
         super().__post_init__()
         self._check_paths("tensorboard")
+        if not self.restore_best_weights:
+            raise ValueError("A search compares trials by their best epochs: leave out `restore_best_weights`.")
         if self.output is None:
             raise ValueError("`output` must be a path: a search that is kept nowhere can't go on. Received: None.")
         _checks.one_of(self.tuner, "tuner", TUNERS)
