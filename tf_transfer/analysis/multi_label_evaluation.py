@@ -63,6 +63,8 @@ class MultiLabelEvaluation:
     >>> evaluation = MultiLabelEvaluation(scores, np.array([[1, 0], [0, 1], [0, 1], [0, 1]]), ["old", "torn"])
     >>> evaluation.precision.tolist(), evaluation.recall.round(2).tolist(), evaluation.exact_match
     ([0.5, 1.0], [1.0, 0.67], 0.5)
+    >>> evaluation.most_confident_mistakes(1)
+    [LabelMistake(index=1, label=0, true=False, score=0.8)]
     >>> [evaluation.describe(each) for each in evaluation.most_confident_mistakes()]
     ['old given (0.80), not there', 'torn missed (0.40)']
     >>> evaluation
