@@ -117,3 +117,21 @@ def test_builders_of_another_kind():
     found = tft.auto((table, y), minutes=1, builders={"narrow": make}, cache=False, verbose=0)
     assert found.best.method == "from_scratch" and found.best.score > 0.8
     assert read_examples((table, y)).kind == "rows"
+
+
+@pytest.mark.slow
+def test_a_pretrained_encoder_of_texts_is_tried_frozen_and_held():
+    texts = np.array([f"a {word} film {i}" for i in range(8) for word in ("good", "bad")], object)
+    encoder = tft.TextEncoder(architecture="mean", dim=8, seed=0).adapt(texts, verbose=0).build()
+    found = tft.auto(
+        (texts, np.arange(16) % 2),
+        minutes=1,
+        backbones={"own": encoder},
+        methods=["feature_extraction", "l2_sp"],
+        num_folds=2,
+        cache=False,
+        verbose=0,
+    )
+    assert {each.method for each in found.trials} == {"feature_extraction", "l2_sp"} and found.config is None
+    assert found.best.score > 0.8 and "named" in found.reasons[1]
+    assert [each.name for each in found.baselines] == ["logistic regression on tf-idf"]
