@@ -48,6 +48,7 @@ TABLES = {
         other_inputs.many_tasks,
         fine_tuning.few_labels,
         choosing.transferability,
+        choosing.source_heads,
         choosing.auto,
         choosing.calibration,
         few_shot.sinusoid,

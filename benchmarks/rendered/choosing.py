@@ -1,12 +1,16 @@
 """Tables of choosing a backbone."""
 
+import re
 import statistics
+
+from common import Results
 
 from rendered.parts import by, markdown, percent
 
 # Several together are the mean of the places, as `tft.rank_backbones` has it.
 _SCORES = (
     ("h_score",), ("log_me",), ("nleep",), ("trans_rate",), ("h_score", "log_me"), ("h_score", "log_me", "nleep"),
+    ("leep_20",), ("leep_100",), ("nce_20",), ("nce_100",),
 )  # fmt: skip
 
 _CLOCKS = {"wall": "", "cpu": ", computing"}
@@ -37,6 +41,7 @@ def transferability(rows):
     """Weighted tau of each score with the accuracy after fine-tuning, and these accuracies in %; means of the seeds."""
     from scipy.stats import rankdata, weightedtau
 
+    rows = _with_source_heads(rows)
     sets = list(dict.fromkeys(row["set"] for row in rows))
     num = len({row["encoder"] for row in rows})
     lines = []
@@ -45,15 +50,36 @@ def transferability(rows):
         for name in sets:
             taus = []
             for group in by([row for row in rows if row["set"] == name], "seed").values():
-                if len(group) == num:
+                if len(group) == num and all(score in row for row in group for score in scores):
                     places = sum(rankdata([row[score] for row in group]) for score in scores)
                     tau = weightedtau(places, [row["accuracy"] for row in group])
                     taus.append(float(tau.statistic))
             spread = f" ({min(taus):.2f} to {max(taus):.2f})" if len(taus) > 1 else ""
             cells.append(f"{statistics.mean(taus):.2f}{spread}" if taus else "")
             means += [statistics.mean(taus)] if taus else []
-        lines.append([" and ".join(scores), *cells, f"{statistics.mean(means):.2f}"])
+        name = " and ".join(scores)
+        name = re.sub(r"^(leep|nce)_(\d+)$", r"\1, \2 groups", name)
+        lines.append([name, *cells, f"{statistics.mean(means):.2f}" if means else ""])
     return markdown(["weighted tau", *sets, "mean"], lines) + "\n\n" + _accuracies(rows, sets)
+
+
+def _with_source_heads(rows):
+    """Returns the rows with the scores of `source_heads.py` beside them."""
+    heads = {(row["set"], row["encoder"], row["seed"]): row for row in Results("source_heads").rows()}
+    return [{**heads.get((row["set"], row["encoder"], row["seed"]), {}), **row} for row in rows]
+
+
+def source_heads(rows):
+    """How well each head knows its source, in %, and LEEP by the head that came with the weights, where one did."""
+    sets, lines = list(dict.fromkeys(row["set"] for row in rows)), []
+    for (name,), group in by(rows, "encoder").items():
+        # An encoder that is the same for all seeds has one head.
+        known = [percent(sorted({row[f"source_accuracy_{num}"] for row in group})) for num in (20, 100)]
+        own = [[row["leep_own"] for row in group if row["set"] == each and "leep_own" in row] for each in sets]
+        cells = [f"{statistics.mean(values):.2f}" if values else "" for values in own]
+        lines.append([name, *known, *cells])
+    header = ["encoder", "head: right of 20 groups, %", "of 100 groups, %"]
+    return markdown([*header, *(f"leep by its own head, {each}" for each in sets)], lines)
 
 
 def _accuracies(rows, sets):
