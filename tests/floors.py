@@ -11,6 +11,7 @@ PACKAGE = "tf_transfer"
 FLOORS = {
     "_checks": 0,
     "_files": 0,
+    "_logging": 0,
     "ops": 1,
     "schedules": 1,
     "distribution": 1,

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_transfer._logging import quiet
 from tf_transfer.training.graphs import graph_of
 
 _NUM_ROUNDS = 10
@@ -46,13 +47,9 @@ def num_flops(model):
     if any(operation.type.endswith("PartitionedCall") for operation in graph.get_operations()):
         return None
     options = profiler.ProfileOptionBuilder(profiler.ProfileOptionBuilder.float_operation()).with_empty_output()
-    logger, level = tf.get_logger(), tf.get_logger().level
     # It says at each start that it is older than TensorFlow 2.
-    logger.setLevel("ERROR")
-    try:
+    with quiet("tensorflow"):
         return int(profiler.profile(graph, options=options.build()).total_float_ops)
-    finally:
-        logger.setLevel(level)
 
 
 def median_seconds(models, examples, *, seconds=3.0, fewest=10, most=100):

@@ -4,6 +4,7 @@ import tempfile
 import time
 
 from tf_transfer import _checks
+from tf_transfer._logging import without_retracing_warnings
 from tf_transfer.analysis import rank_backbones
 from tf_transfer.caching import FeatureCache
 from tf_transfer.choosing import rules
@@ -128,7 +129,7 @@ def auto(
     budget.check_kind(examples.kind)
     num_folds = min(num_folds, int(examples.counts.min()))
     say = _sayer(verbose, clock, start)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, without_retracing_warnings():
         cache = FeatureCache.of(cache) or FeatureCache(folder)
         options = {"batch_size": batch_size, "cache": cache, "seed": seed, "verbose": int(verbose == 1)}
         known, why, ranking = _known(examples, backbones, builders, budget, weights, image_size, fields, options)

@@ -63,6 +63,8 @@ class Search:
             self._rung("short", [short for each, short in pairs if short is not each], until)
             self._rung("long", [each for each, short in pairs if short is each], until)
             self._rung("long", self._to_go_on_with(tuned), self._seconds)
+            if self.spent >= self._seconds:
+                break
         if not self.ranked():
             raise RuntimeError("No candidate could be trained: the loss of each was not a number. Look at the data.")
         finalists = [self.candidate(trial) for trial in self.ranked()[:2]]

@@ -7,6 +7,7 @@ import traceback
 import warnings
 
 from tf_transfer import _checks
+from tf_transfer._logging import without_retracing_warnings
 from tf_transfer.cli.exit_codes import ExitCode
 from tf_transfer.cli.outcome import error_document, print_json
 from tf_transfer.cli.parser import build_parser
@@ -47,7 +48,7 @@ def main(argv=None):
 
 
 def _run(arguments):
-    with _warnings_in_sentences(), _asked_to_end() as asked:
+    with _warnings_in_sentences(), without_retracing_warnings(), _asked_to_end() as asked:
         try:
             # Whatever a library prints is progress; what was found is shown at the end.
             with contextlib.redirect_stdout(sys.stderr):

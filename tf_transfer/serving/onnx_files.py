@@ -1,6 +1,5 @@
 """From a trained model to an ONNX file, for ONNX Runtime and what else reads that format."""
 
-import contextlib
 import dataclasses
 import json
 import logging
@@ -9,6 +8,7 @@ import warnings
 import tensorflow as tf
 
 from tf_transfer import _checks
+from tf_transfer._logging import quiet
 from tf_transfer.serving import converting
 from tf_transfer.serving.onnx_running import run_onnx
 from tf_transfer.serving.plain_functions import PlainFunction
@@ -122,7 +122,8 @@ def _convert(function, opset):
         raise ValueError(
             f"In ONNX an input and an output cannot have the same name: {both}. Rename one of them in the model."
         )
-    with warnings.catch_warnings(), _quiet("tf2onnx"):
+    # It tells users what is raised as an error anyway.
+    with warnings.catch_warnings(), quiet("tf2onnx", logging.CRITICAL + 1):
         warnings.simplefilter("ignore")
         try:
             proto, _ = tf2onnx.convert.from_function(traced, input_signature=function.inputs, opset=opset)
@@ -166,15 +167,3 @@ def _name(proto, function):
     for key, value in known.items():
         if value:
             proto.metadata_props.add(key=key, value=value)
-
-
-@contextlib.contextmanager
-def _quiet(name):
-    """Keeps a logger from telling users what is raised as an error anyway."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -1,18 +1,16 @@
 """The demo: an encoder of MNIST digits carried over to other digits, from ten labels a class to a served model."""
 
-import contextlib
 import dataclasses
 import importlib.metadata
 import json
-import logging
 import os
 import platform
 import time
 
 import numpy as np
-import tensorflow as tf
 
 from tf_transfer import __version__, _checks, _files
+from tf_transfer._logging import without_retracing_warnings
 from tf_transfer.backbones import shipped
 from tf_transfer.data import fingerprint
 from tf_transfer.serving import Verification, export, verify
@@ -90,7 +88,7 @@ def run_demo(
         f"[bold]{demo_runs.ENCODER}[/bold], trained on MNIST, carried over to scikit-learn's 8x8 digits with "
         f"{labels_per_class} labelled images a class."
     )
-    with _without_retracing_warnings():
+    with without_retracing_warnings():
         runs = _train_all(seeds, labels_per_class, quick, console)
     console.print(_table(runs))
     best = demo_runs.choose(runs)
@@ -124,18 +122,6 @@ def _check(export_path, report_path, seeds, record, quick):
             raise ValueError(
                 f"{str(path)!r} cannot be written: it must be a file in a folder that is there and writable."
             )
-
-
-@contextlib.contextmanager
-def _without_retracing_warnings():
-    # Every model is traced once; TensorFlow takes many models in one process for one that is traced again and again.
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _train_all(seeds, labels_per_class, quick, console):
