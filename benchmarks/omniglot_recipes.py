@@ -153,7 +153,7 @@ RECIPES = (
         network=strided,
         rate=None,
         steps=200,
-        epochs=75,
+        epochs=60,
         tests=300,
         moved=True,
     ),
