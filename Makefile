@@ -65,7 +65,7 @@ notebooks: $(READY)  ## make tutorials/*.ipynb from tutorials/*.py
 	$(BIN)/jupytext --to ipynb tutorials/*.py
 
 clean:  ## remove the environments and everything that was made
-	rm -rf $(VENV) $(VENV)-docs $(VENV)-federated build dist site *.egg-info .pytest_cache .ruff_cache demo_report.html tutorials/*.ipynb
+	rm -rf $(VENV) $(VENV)-docs $(VENV)-federated build dist site jupyter_execute *.egg-info .pytest_cache .ruff_cache demo_report.html tutorials/*.ipynb
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): setup.cfg constraints.txt
