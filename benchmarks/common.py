@@ -106,8 +106,11 @@ def images(folder, name, size):
 
     from tf_transfer.data import decode_image
 
-    files = {"hymenoptera": "hymenoptera_160px.npz", "flowers128": "flowers_128px.npz"}
-    files["imagenet_sample"] = "imagenet_sample_128px.npz"
+    files = {
+        "hymenoptera": "hymenoptera_160px.npz",
+        "flowers128": "flowers_128px.npz",
+        "imagenet_sample": "imagenet_sample_128px.npz",
+    }
     with np.load(Path(folder) / name / files[name]) as file:
         # Read once: the file's own items are unpacked anew each time that they are asked for.
         stored = dict(file)

@@ -1,6 +1,7 @@
 """How the methods of `omniglot.py` are trained: networks, episodes, rates, lengths."""
 
 import dataclasses
+import functools
 
 import keras
 
@@ -87,12 +88,8 @@ def prototypes(network):
     return tft.few_shot.PrototypicalNetwork(network)
 
 
-def maml(network):
-    return tft.few_shot.MAML(network, inner_learning_rate=0.4, inner_steps=1, evaluation_steps=3)
-
-
-def meta_sgd(network):
-    return tft.few_shot.MAML(network, inner_learning_rate=0.4, inner_steps=1, evaluation_steps=3, learned_rates=True)
+def maml(network, **options):
+    return tft.few_shot.MAML(network, inner_learning_rate=0.4, inner_steps=1, evaluation_steps=3, **options)
 
 
 def reptile(network):
@@ -122,7 +119,7 @@ MAML_FIVE_SHOT = dataclasses.replace(
     episodes={"ways": 5, "shots": 5, "queries": 3, "batch_size": 8},
     epochs=60,
 )
-META_SGD = {"method": "Meta-SGD", "make": meta_sgd, "moved": True}
+META_SGD = {"method": "Meta-SGD", "make": functools.partial(maml, learned_rates=True), "moved": True}
 
 RECIPES = (
     Recipe(

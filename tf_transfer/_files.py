@@ -5,6 +5,7 @@ All is written in a draft folder beside the target, synced to the disk, and rena
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -273,6 +274,12 @@ def _age(folder):
         return time.time() - max(os.lstat(path).st_mtime for path in [folder, *inside])
     except OSError:
         return 0.0
+
+
+def file_digest(path):
+    """Returns the sha256 of the file at `path`, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path):

@@ -32,14 +32,11 @@ def f1(scores, labels, threshold, weights):
 
 def average_precision(scores, labels, threshold=None, weights=None):
     """Returns the average precision of a label; examples of one score stand or fall together. Arguments as in `f1`."""
-    weights = np.ones(len(labels)) if weights is None else weights
-    if not np.sum(weights * labels):
+    from sklearn.metrics import average_precision_score
+
+    if not np.sum(labels if weights is None else weights * labels):
         return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)
-    right, given = np.cumsum((weights * labels)[order])[ends], np.cumsum(weights[order])[ends]
-    gained = np.diff(right, prepend=0.0)
-    return float(np.sum(gained * right / np.maximum(given, 1)) / right[-1])
+    return float(average_precision_score(labels, scores, sample_weight=weights))
 
 
 def bootstrap_interval(figure, scores, labels, threshold, *, confidence, rng):

@@ -77,7 +77,7 @@ def _saved_model(folder, handle):
 
 
 def _unpacked(archive):
-    folder = archives.cache_folder() / "archives" / archives.file_digest(archive)
+    folder = archives.cache_folder() / "archives" / _files.file_digest(archive)
     if not folder.is_dir():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)

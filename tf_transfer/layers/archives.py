@@ -9,6 +9,8 @@ import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from tf_transfer import _files
+
 # Below this size nobody is hurt by what a small archive swells to.
 _SWELLING_FLOOR_BYTES = 1 << 28
 _LARGEST_SWELLING = 100
@@ -27,14 +29,8 @@ def fingerprint(folder):
     digest = hashlib.sha256()
     for name in names:
         if not any(part.startswith(".") for part in name.split("/")):
-            digest.update(f"{name}\0{file_digest(folder / name)}\0".encode())
+            digest.update(f"{name}\0{_files.file_digest(folder / name)}\0".encode())
     return digest.hexdigest()
-
-
-def file_digest(path):
-    """Returns the sha256 of the file at `path`, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def safe_member(name, archive):

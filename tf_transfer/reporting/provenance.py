@@ -1,17 +1,19 @@
 """Where the weights that a training began with are from, and what their files say of a licence."""
 
 import contextlib
-import hashlib
 import os
 import re
 import urllib.parse
 from importlib import metadata
 from pathlib import Path
 
+from tf_transfer import _files
 from tf_transfer.backbones import APPLICATIONS
+from tf_transfer.backbones.audio import SMALL
 from tf_transfer.backbones.reusable import shipped_names
+from tf_transfer.builders.text_encoder import ARCHITECTURES
 
-_AT_RANDOM = ("mean", "cnn", "transformer", "small_conv")
+_AT_RANDOM = (*ARCHITECTURES, SMALL)
 _KINDS = {"hub": "a module of TensorFlow Hub", "file": "a saved Keras model", "keras_hub": "a KerasHub preset"}
 _MOST_BYTES, _LONGEST = 1 << 16, 120
 _LICENCES, _CARDS = ("LICENSE", "LICENCE", "COPYING"), ("README.md", "model_card.md", "MODEL_CARD.md")
@@ -52,7 +54,7 @@ def provenance(backbone, weights, *, licence=None, recorded=None, folder=None):
         place, fingerprint = str(weights), recorded.get("weights")
     path = os.path.join(folder or "", os.path.expanduser(place))
     if os.path.isfile(path):
-        rows.append(["SHA-256 of the file", _sha256(path)])
+        rows.append(["SHA-256 of the file", _files.file_digest(path)])
     if fingerprint is not None:
         rows.append(["fingerprint in the run", fingerprint])
     return [*rows, *(stated or [["licence", licence_beside(path) or "not stated by the file, nor beside it"]])]
@@ -108,11 +110,6 @@ def _of_this_package():
     about = metadata.metadata("tf-transfer")
     found = about.get("License-Expression") or about.get("License")
     return f"{found}, that of tf-transfer" if found else "not stated by the installed tf-transfer"
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path):

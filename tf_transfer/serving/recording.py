@@ -1,14 +1,13 @@
 """What a version folder says about itself: metadata, and requests to warm up with."""
 
 import datetime
-import hashlib
 import json
 import os
 
 import keras
 import tensorflow as tf
 
-from tf_transfer import _checks
+from tf_transfer import _checks, _files
 from tf_transfer.serving import warmup
 from tf_transfer.serving.model_card import model_card
 
@@ -58,7 +57,7 @@ def write(folder, model_name, questions, metadata):
         question.endpoint.name: {name: value[:1] for name, value in question.inputs.items()} for question in questions
     }
     warmup.write_requests(folder, model_name, first, {q.endpoint.name: q.endpoint.method for q in questions})
-    write_metadata(folder, {**metadata, "name": model_name, "files": _files(folder)})
+    write_metadata(folder, {**metadata, "name": model_name, "files": _entries(folder)})
 
 
 def write_metadata(folder, metadata):
@@ -91,18 +90,18 @@ def damaged(folder, metadata):
     """Returns a phrase for each file that is missing or was changed since the export, by reading them all."""
     found = missing(folder, metadata)
     for name, entry in metadata.get("files", {}).items():
-        if not _missing(folder, name, entry) and _checksum(os.path.join(folder, name)) != entry["sha256"]:
+        if not _missing(folder, name, entry) and _files.file_digest(os.path.join(folder, name)) != entry["sha256"]:
             found.append(f"{name} was changed")
     return found
 
 
-def _files(folder):
+def _entries(folder):
     """Returns size and check sum of each file by its name with forward slashes."""
     paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
     return {
         os.path.relpath(path, folder).replace(os.sep, "/"): {
             "num_bytes": os.path.getsize(path),
-            "sha256": _checksum(path),
+            "sha256": _files.file_digest(path),
         }
         for path in sorted(paths)
     }
@@ -114,11 +113,6 @@ def _missing(folder, name, entry):
         return f"{name} is missing"
     size = os.path.getsize(path)
     return f"{name} has {size} bytes" if size != entry.get("num_bytes", size) else ""
-
-
-def _checksum(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _numbers(metrics):
